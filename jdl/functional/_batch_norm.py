@@ -1,0 +1,80 @@
+"""Batch normalisation, as statistics and as the map that uses them."""
+
+from collections.abc import Hashable
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional import _check
+
+
+def moments(x: jax.Array, *, axis_name: Hashable | None = None) -> tuple[jax.Array, jax.Array]:
+    """Takes the mean and the biased variance over all axes but the last, in two passes, in float32 at least.
+
+    Args:
+      x: input, `(..., features)`, floating point.
+      axis_name: name (or names) of mapped axes to average over too, under `vmap`, `shard_map` or `pmap`.
+
+    Returns:
+      Mean and variance, `(features,)` each.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import functional
+      >>> mean, variance = functional.moments(jnp.array([[1.0], [3.0]]))
+      >>> mean.item(), variance.item()
+      (2.0, 1.0)
+    """
+    _check.floating("moments", x)
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    average = (lambda a: a) if axis_name is None else (lambda a: jax.lax.pmean(a, axis_name))
+    mean = average(x.mean(axes))
+    return mean, average(jnp.square(x - jnp.expand_dims(mean, axes)).mean(axes))
+
+
+def batch_norm(
+    x: jax.Array,
+    mean: jax.Array,
+    variance: jax.Array,
+    scale: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    *,
+    epsilon: float = 1e-5,
+) -> jax.Array:
+    """Normalises every feature by given statistics: `y = (x - mean) / sqrt(variance + epsilon) * scale + bias`.
+
+    Args:
+      x: input, `(..., features)`, floating point.
+      mean: `(features,)`, of the batch in training, running in evaluation.
+      variance: `(features,)`, likewise.
+      scale: `(features,)`, gamma in the paper.
+      bias: `(features,)`, beta in the paper.
+      epsilon: what keeps the root away from zero.
+
+    Returns:
+      An array like `x`; computed in float32 at least.
+
+    Raises:
+      TypeError: if `x` is not floating point.
+      ValueError: if the statistics are not as long as the last axis of `x`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import functional
+      >>> x = jnp.array([[1.0], [3.0]])
+      >>> functional.batch_norm(x, *functional.moments(x), epsilon=0).ravel().tolist()
+      [-1.0, 1.0]
+
+    Source: Ioffe and Szegedy, "Batch Normalization", https://arxiv.org/abs/1502.03167.
+    """
+    _check.floating("batch_norm", x)
+    if x.ndim == 0 or mean.shape != x.shape[-1:]:
+        raise ValueError(f"batch_norm: statistics are for {mean.size} features, x is {_check.describe(x)}")
+    wide = jnp.promote_types(x.dtype, jnp.float32)
+    factor = jax.lax.rsqrt(variance.astype(wide) + epsilon)
+    if scale is not None:
+        factor = factor * scale.astype(wide)
+    spread = lambda a: jnp.expand_dims(a.astype(wide), range(x.ndim - 1))
+    y = (x.astype(wide) - spread(mean)) * spread(factor)
+    return (y if bias is None else y + spread(bias)).astype(x.dtype)

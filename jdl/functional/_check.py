@@ -1,0 +1,71 @@
+"""What a function says about an input it can't take. Shapes and dtypes are known while tracing, so none of this costs run time."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def describe(x: Any) -> str:
+    """A tree of arrays as `float32[32, 10]`; anything else as Python writes it."""
+
+    def one(x: Any) -> str:
+        return f"{x.dtype}{list(x.shape)}" if hasattr(x, "shape") and hasattr(x, "dtype") else repr(x)
+
+    if jax.tree_util.treedef_is_leaf(jax.tree.structure(x)):
+        return one(x)
+    return str(jax.tree.map(one, x)).replace("'", "")
+
+
+def floating(name: str, x: Any, mend: str = "convert it first, such as x.astype('float32') / 255") -> None:
+    """Raises TypeError unless `x` is a floating-point (or complex) array."""
+    if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise TypeError(f"{name}: x must be a floating-point array, got {describe(x)}; {mend}")
+
+
+def rank(name: str, x: Any, ranks: Sequence[int], layout: str) -> None:
+    """Raises ValueError unless the rank of `x` is one of `ranks`; `layout` says what the axes mean."""
+    if x.ndim not in ranks:
+        raise ValueError(f"{name}: x must be {layout}, got {describe(x)}")
+
+
+def same_shape(name: str, **arrays: Any) -> None:
+    """Raises ValueError unless the named arrays have one shape."""
+    if len({x.shape for x in arrays.values()}) > 1:
+        raise ValueError(f"{name}: shapes differ: " + ", ".join(f"{key} is {describe(x)}" for key, x in arrays.items()))
+
+
+def positive(name: str, **sizes: Any) -> None:
+    """Raises ValueError unless each size, or each entry of a tuple of sizes, is an integer of at least 1."""
+    for key, size in sizes.items():
+        for one in size if isinstance(size, tuple | list) else (size,):
+            if isinstance(one, bool) or not isinstance(one, int | np.integer) or one < 1:
+                raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
+
+
+def within(name: str, low: float, high: float, **values: Any) -> None:
+    """Raises ValueError unless each number lies in [low, high]; values that are being traced are not looked at."""
+    for key, value in values.items():
+        if not isinstance(value, jax.core.Tracer) and not np.all((low <= np.asarray(value)) & (np.asarray(value) <= high)):
+            bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
+            raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
+
+
+def indices(name: str, what: str, values: Any, size: int) -> None:
+    """Raises unless `values` are integers, and in 0..size-1 where the host can see them (while tracing it can't)."""
+    if not jnp.issubdtype(values.dtype, jnp.integer):
+        raise TypeError(f"{name}: {what} must be integers, got {describe(values)}")
+    report(name, f"{what} must lie in 0..{size - 1}", values, lambda values: (values < 0) | (values >= size))
+
+
+def report(name: str, rule: str, values: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Raises ValueError naming the first entry that is `wrong`, where the host can see the values."""
+    if isinstance(values, jax.core.Tracer):
+        return
+    values = np.asarray(values)
+    if (bad := np.argwhere(wrong(values))).size:
+        where = tuple(int(i) for i in bad[0])
+        raise ValueError(f"{name}: {rule}, found {values[where]} at index {list(where)}")

@@ -1,0 +1,256 @@
+"""A layer is a pair of pure functions. This file is the architecture of jdl: read it first.
+
+    params, state = init(key, *inputs)                                     # shapes of inputs are all that matters
+    output, state = apply(params, state, *inputs, key=None, train=False)
+
+`params` and `state` are nested dicts of arrays. There are three ways to make a layer: write the pair (`Layer`, or `stateless` where
+there is no state and no randomness), pass any function of arrays (`function` is applied to it), or build it from other layers with
+`compose`, on which `chain`, `residual` and `parallel` stand. `repeat` scans one layer over stacked parameters.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional._check import describe, positive, same_shape
+from jdl.functional._shapes import Shapes
+
+
+class Layer(NamedTuple):
+    """A pair of pure functions.
+
+    Attributes:
+      init: `(key, *inputs) -> (params, state)`. Inputs may be arrays or `jax.ShapeDtypeStruct`s.
+      apply: `(params, state, *inputs, key=None, train=False) -> (output, state)`. `key` is a typed key (`jax.random.key`), needed
+        where the layer draws random numbers; `train` is a static bool.
+    """
+
+    init: Callable[..., tuple[dict, dict]]
+    apply: Callable[..., tuple[Any, dict]]
+
+
+def stateless(init: Callable[..., dict], forward: Callable[..., Any]) -> Layer:
+    """Makes a Layer without state and randomness, from `init(key, *inputs) -> params` and `forward(params, *inputs) -> output`."""
+
+    def apply(params, state, *inputs, key=None, train=False, **named):
+        return forward(params, *inputs, **named), state
+
+    return Layer(lambda key, *inputs, **named: (init(key, *inputs, **named), {}), apply)
+
+
+def function(fn: Callable[..., Any]) -> Layer:
+    """Makes a Layer without parameters from a function of arrays."""
+    return stateless(lambda key, *inputs, **named: {}, lambda params, *inputs, **named: fn(*inputs, **named))
+
+
+def derive(key: jax.Array, name: str, count: Any = 0) -> jax.Array:
+    """A key for `name`, and for the `count`-th use of it. Keys follow names, so a new layer changes no sibling's numbers."""
+    return jax.random.fold_in(jax.random.fold_in(key, crc32(name.encode())), count)
+
+
+def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]:
+    """Builds a layer from named sublayers and a function `forward(net, *inputs)` that calls them.
+
+    `net.name(*inputs)` calls a sublayer, threading its parameters, state and key; `net.params[name]` are its parameters, for weights
+    that are used twice. Inputs may be passed by keyword if `forward` names them.
+
+    Args:
+      **layers: Layers, or functions of arrays. A sublayer may be called several times: parameters are shared, state goes from call to
+        call, each call has a key of its own. Its first call gives the shapes of its parameters.
+
+    Returns:
+      A decorator that turns `forward` into a Layer, with params and state `{name: ...}` for the sublayers that have any.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> @L.compose(encode=L.dense(3), decode=L.dense(8))
+      ... def autoencoder(net, x):
+      ...     return net.decode(jax.nn.relu(net.encode(x)))
+      >>> params, state = autoencoder.init(jax.random.key(0), jnp.ones((2, 8)))
+      >>> params["encode"]["kernel"].shape
+      (8, 3)
+    """
+    if "params" in layers:
+        raise ValueError("compose: no sublayer may be named params, net.params is the tree of parameters")
+    sublayers = {name: _layer(name, layer) for name, layer in layers.items()}
+
+    def decorate(forward: Callable[..., Any]) -> Layer:
+        @functools.cache
+        def first_inputs(shapes: Shapes) -> dict[str, Shapes]:  # of every sublayer, found by one abstract pass over `forward`
+            seen: dict[str, Shapes] = {}
+
+            def run(inputs, named):
+                params, states, key = {}, {}, jax.random.key(0)  # nothing is computed, so the key's value never matters
+
+                def call(name, *inputs, **named):
+                    if name not in seen:
+                        seen[name] = Shapes.of((inputs, named))
+                        params[name], states[name] = sublayers[name].init(key, *inputs, **named)
+                    return sublayers[name].apply(params[name], states[name], *inputs, key=key, **named)[0]
+
+                return forward(_net(sublayers, call, params), *inputs, **named)
+
+            shapes.evaluate(run)
+            if unused := sorted(sublayers.keys() - seen.keys()):
+                raise ValueError(
+                    f"{forward.__name__} never called net.{', net.'.join(unused)}: call it, or leave it out of compose"
+                )
+            return seen
+
+        def init(key, *inputs, **named):
+            made = {}
+            for name, shapes in first_inputs(Shapes.of((inputs, named))).items():
+                inputs, named = shapes.tree
+                made[name] = sublayers[name].init(derive(key, name), *inputs, **named)
+            return tuple({name: pair[i] for name, pair in made.items() if pair[i]} for i in (0, 1))
+
+        def apply(params, state, *inputs, key=None, train=False, **named):
+            states, calls = dict(state), Counter()
+
+            def call(name, *inputs, **named):
+                subkey = None if key is None else derive(key, name, calls[name])
+                calls[name] += 1
+                own = params.get(name, {}), states.get(name, {})
+                output, new = sublayers[name].apply(*own, *inputs, key=subkey, train=train, **named)
+                states.update({name: new} if new else {})
+                return output
+
+            return forward(_net(sublayers, call, params), *inputs, **named), states
+
+        return Layer(init, apply)
+
+    return decorate
+
+
+def chain(*layers: Layer | Callable, **named: Layer | Callable) -> Layer:
+    """Applies layers one after the other. They are named by position ("0", "1", ...), or by keyword."""
+    sublayers = _numbered(layers, named)
+
+    @compose(**sublayers)
+    def forward(net, x):
+        for name in sublayers:
+            x = getattr(net, name)(x)
+        return x
+
+    return forward
+
+
+def residual(layer: Layer | Callable, skip: Layer | Callable = lambda x: x) -> Layer:
+    """Adds a layer's output to its input: `skip(x) + layer(x)` (He et al., https://arxiv.org/abs/1512.03385)."""
+
+    @compose(skip=skip, layer=layer)
+    def forward(net, x):
+        kept, new = net.skip(x), net.layer(x)
+        same_shape("residual", skip=kept, layer=new)
+        return kept + new
+
+    return forward
+
+
+def parallel(merge: Callable[[list], Any], *layers: Layer | Callable, **named: Layer | Callable) -> Layer:
+    """Gives every layer the same input and merges the list of their outputs. They are named as in `chain`."""
+    sublayers = _numbered(layers, named)
+
+    @compose(**sublayers)
+    def forward(net, x):
+        return merge([getattr(net, name)(x) for name in sublayers])
+
+    return forward
+
+
+def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
+    """Applies a layer `times` times, each with parameters, state and key of its own, as one `lax.scan`: compiled once, not `times` times.
+
+    Args:
+      layer: `(x, *shared) -> x`; `x` keeps its shape and dtype, further inputs go to every repetition.
+      times: how often; params and state gain a first axis of this length.
+      scanned: names of keyword inputs with a first axis of `times`, an entry for each repetition (such as caches). The layer then
+        returns `(x, out)`, and so does this one, with `out` stacked.
+    """
+    positive("repeat", times=times)
+
+    def keys_of(key):
+        return jax.vmap(lambda i: derive(key, "repeat", i))(jnp.arange(times))
+
+    def init(key, *inputs, **named):
+        for name in scanned:
+            named[name] = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), named.get(name))
+        return jax.vmap(lambda key: layer.init(key, *inputs, **named))(keys_of(key))
+
+    def apply(params, state, x, *shared, key=None, train=False, **named):
+        each = {name: named.pop(name, None) for name in scanned}
+
+        def step(x, own):
+            params, state, key, each = own
+            output, state = layer.apply(params, state, x, *shared, key=key, train=train, **named, **each)
+            new, out = output if scanned else (output, None)
+            if Shapes.of(new) != Shapes.of(x):
+                raise ValueError(
+                    f"repeat: a repeated layer must keep shape and dtype, this one maps {describe(x)} to {describe(new)}"
+                )
+            return new, (state, out)
+
+        own = params, state, None if key is None else keys_of(key), each
+        x, (state, outs) = jax.lax.scan(step, x, own, length=times)
+        return (x, outs) if scanned else x, state
+
+    return Layer(init, apply)
+
+
+@contextmanager
+def observe(see: Callable[[str, Any, Any], None]) -> Iterator[None]:
+    """While it is open, `see(path, inputs, output)` is told of each sublayer's call, as it is traced (values are tracers under jit)."""
+    token = _observer.set(see)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+_observer: ContextVar[Callable | None] = ContextVar("observer", default=None)
+_path: ContextVar[str] = ContextVar(
+    "path", default=""
+)  # where the call is, for errors, profiles and observers; values never see it
+
+
+def _net(sublayers: dict[str, Layer], call: Callable[..., Any], params: dict) -> SimpleNamespace:
+    """What `forward` sees: each sublayer as a function. Errors gain the sublayer's path, as do names in compiled programs."""
+
+    def enter(name, /, *inputs, **named):
+        token = _path.set(f"{_path.get()}/{name}".lstrip("/"))
+        try:
+            with jax.named_scope(name):
+                output = call(name, *inputs, **named)
+            if see := _observer.get():
+                see(_path.get(), (inputs, named), output)
+            return output
+        except Exception as error:
+            if not any(note.startswith("in layer ") for note in getattr(error, "__notes__", [])):  # the innermost says it all
+                given = [describe(x) for x in inputs] + [f"{key}={describe(x)}" for key, x in named.items()]
+                error.add_note(f'in layer "{_path.get()}", called with {", ".join(given)}')
+            raise
+        finally:
+            _path.reset(token)
+
+    return SimpleNamespace(params=params, **{name: functools.partial(enter, name) for name in sublayers})
+
+
+def _layer(name: str, layer: Layer | Callable) -> Layer:
+    if isinstance(layer, Layer):
+        return layer
+    if callable(layer):
+        return function(layer)
+    raise TypeError(f"sublayer {name!r} must be a Layer or a function of arrays, got {layer!r}")
+
+
+def _numbered(layers: Sequence[Layer | Callable], named: dict[str, Layer | Callable]) -> dict[str, Layer | Callable]:
+    return {str(i): layer for i, layer in enumerate(layers)} | named

@@ -1,0 +1,34 @@
+"""Strict mode for every test: eight devices, no rank promotion, no key used twice; warnings are errors (pyproject.toml)."""
+
+import os
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".cache" / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+@pytest.fixture
+def seed(request):
+    """A fresh seed for every run; a failure shows it, and `JDL_SEED` sets it."""
+    value = int(os.environ.get("JDL_SEED", np.random.SeedSequence().entropy % 2**32))
+    request.node.user_properties.append(("seed", value))
+    print(f"seed {value} (set JDL_SEED={value} to run this again)")
+    return value
+
+
+@pytest.fixture
+def rng(seed):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def key(seed):
+    return jax.random.key(seed)
