@@ -1,0 +1,14 @@
+"""Deep learning as pure functions, on JAX."""
+
+from jdl import augment as augment
+from jdl import functional as functional
+from jdl import layers as layers
+from jdl import losses as losses
+from jdl import metrics as metrics
+from jdl import paths as paths
+from jdl import regularizers as regularizers
+from jdl import report as report
+from jdl import train as train
+from jdl.layer import Layer as Layer
+from jdl.loop import fit as fit
+from jdl.report import summary as summary

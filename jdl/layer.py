@@ -207,8 +207,8 @@ def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
 
 
 @contextmanager
-def observe(see: Callable[[str, Any, Any], None]) -> Iterator[None]:
-    """While it is open, `see(path, inputs, output)` is told of each sublayer's call, as it is traced (values are tracers under jit)."""
+def observe(see: Callable[[str, Layer, Any, Any], None]) -> Iterator[None]:
+    """While open, tells `see(path, layer, (inputs, named), output)` of every sublayer's call as it is traced."""
     token = _observer.set(see)
     try:
         yield
@@ -231,7 +231,7 @@ def _net(sublayers: dict[str, Layer], call: Callable[..., Any], params: dict) ->
             with jax.named_scope(name):
                 output = call(name, *inputs, **named)
             if see := _observer.get():
-                see(_path.get(), (inputs, named), output)
+                see(_path.get(), sublayers[name], (inputs, named), output)
             return output
         except Exception as error:
             if not any(note.startswith("in layer ") for note in getattr(error, "__notes__", [])):  # the innermost says it all

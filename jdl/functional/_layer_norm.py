@@ -54,8 +54,8 @@ def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import functional
-      >>> functional.rms_norm(jnp.array([1.0, 7.0]), epsilon=0).round(2).tolist()
-      [0.20000000298023224, 1.399999976158142]
+      >>> functional.rms_norm(jnp.array([-3.0, 3.0]), epsilon=0).round(5).tolist()
+      [-1.0, 1.0]
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", https://arxiv.org/abs/1910.07467.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend
 
 
 class Shapes(NamedTuple):
@@ -31,11 +32,22 @@ class Shapes(NamedTuple):
 
     def evaluate(self, fn: Callable[..., Any]) -> Any:
         """The shapes that `fn(*tree)` returns; nothing is computed."""
-        is_array = [isinstance(x, jax.ShapeDtypeStruct) for x in self.leaves]
+        return jax.eval_shape(self._of_arrays(fn), *self._arrays)
 
+    def lower(self, fn: Callable[..., Any]) -> jax.stages.Lowered:
+        """The program of `fn(*tree)`, not compiled, with every `scan` unrolled (XLA counts the body of a loop once)."""
+        with jax.disable_jit():
+            unrolled = jax.make_jaxpr(self._of_arrays(fn))(*self._arrays)
+        return jax.jit(jax.extend.core.jaxpr_as_fun(unrolled)).lower(*self._arrays)
+
+    @property
+    def _arrays(self) -> list[jax.ShapeDtypeStruct]:
+        return [x for x in self.leaves if isinstance(x, jax.ShapeDtypeStruct)]
+
+    def _of_arrays(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         def of_arrays(*arrays):
             rest = iter(arrays)
-            leaves = [next(rest) if array else x for x, array in zip(self.leaves, is_array)]
+            leaves = [next(rest) if isinstance(x, jax.ShapeDtypeStruct) else x for x in self.leaves]
             return fn(*jax.tree.unflatten(self.structure, leaves))
 
-        return jax.eval_shape(of_arrays, *(x for x, array in zip(self.leaves, is_array) if array))
+        return of_arrays

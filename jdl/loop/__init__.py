@@ -1,0 +1,3 @@
+"""Floor 6: the Python around runs."""
+
+from jdl.loop._fit import fit as fit

@@ -1,0 +1,51 @@
+"""The order of samples: a shuffle that is computed entry by entry, without sorting or storing it."""
+
+import jax
+import jax.numpy as jnp
+
+_ROUNDS = 6
+
+
+def shuffled(key: jax.Array, positions: jax.Array, size: int) -> jax.Array:
+    """Where a random permutation of 0..size-1 sends the given positions.
+
+    A Feistel network permutes the numbers of as many bits as `size` needs; what falls outside is sent through again until it falls
+    inside, which leaves a permutation. Any entry costs the same, so a run resumes at step a million at once.
+
+    Args:
+      key: a typed key; it decides the permutation.
+      positions: integers in 0..size-1, of any shape.
+      size: length of the permutation, at most 2**31.
+
+    Returns:
+      int32 integers in 0..size-1, of the shape of `positions`; distinct for distinct positions.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import train
+      >>> sorted(train.shuffled(jax.random.key(0), jnp.arange(5), 5).tolist())
+      [0, 1, 2, 3, 4]
+
+    Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", https://doi.org/10.1007/3-540-45760-7_9.
+    """
+    bits = max(2, (size - 1).bit_length())
+    low, high = bits // 2, bits - bits // 2
+    keys = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
+
+    def permute(x: jax.Array) -> jax.Array:
+        left, right = x >> low, x & ((1 << low) - 1)
+        for i in range(_ROUNDS):  # an even number, so that the halves end with the sizes they had
+            width = high if i % 2 == 0 else low
+            left, right = right, left ^ (_mix(right ^ keys[i]) & ((1 << width) - 1))
+        return left << low | right
+
+    first = permute(positions.astype(jnp.uint32))
+    again = lambda x: jnp.where(x >= size, permute(x), x)
+    return jax.lax.while_loop(lambda x: (x >= size).any(), again, first).astype(jnp.int32)
+
+
+def _mix(x: jax.Array) -> jax.Array:
+    """The last steps of MurmurHash3: every bit of the input changes half the bits of the output."""
+    x = (x ^ x >> 16) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ x >> 13) * jnp.uint32(0xC2B2AE35)
+    return x ^ x >> 16

@@ -1,0 +1,116 @@
+"""A run: many steps as one pure function, over data on the device."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional import _check
+from jdl.layer import derive
+from jdl.train._order import shuffled
+from jdl.train._state import TrainState
+from jdl.train._step import Step
+
+
+class Run(NamedTuple):
+    """A pair of pure functions.
+
+    Attributes:
+      init: `(key, data) -> train_state`.
+      advance: `(train_state, data, steps) -> (train_state, metrics)`: that many steps in one XLA program; `steps` is static, and every
+        metric has a last axis of that length.
+    """
+
+    init: Callable[[jax.Array, Any], TrainState]
+    advance: Callable[[TrainState, Any, int], tuple[TrainState, dict[str, jax.Array]]]
+
+
+def run(step: Step, *, batch_size: int) -> Run:
+    """Makes a run that goes over data in epochs, each in an order of its own, in batches of one size.
+
+    The order depends on the run's key and the epoch alone. What is left of an epoch after its last full batch is passed over.
+
+    Args:
+      step: what is done with every batch; any `Step` whose train state has `key`, `epoch` and `position`.
+      batch_size: samples in a batch, at most those in the data.
+
+    Returns:
+      A Run over data as a tree of arrays with one first axis, that of samples.
+
+    Raises:
+      ValueError: if `batch_size` is not positive; at init, if it is larger than the data, or arrays differ in length.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, train
+      >>> data = jnp.linspace(-1, 1, 64).reshape(-1, 1), jnp.linspace(1, 3, 64).reshape(-1, 1)
+      >>> def experiment(key, learning_rate):
+      ...     step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.adam(learning_rate))
+      ...     run = train.run(step, batch_size=16)
+      ...     return run.advance(run.init(key, data), data, steps=200)[1]["loss"][-1]
+      >>> final = jax.jit(jax.vmap(experiment))(jax.random.split(jax.random.key(0), 3), jnp.array([0.2, 0.1, 1e-9]))
+      >>> (final < 1e-3).tolist()
+      [True, True, False]
+    """
+    _check.positive("run", batch_size=batch_size)
+
+    def init(key: jax.Array, data: Any) -> TrainState:
+        if not hasattr(key, "dtype") or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape != ():
+            raise TypeError(f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init")
+        if batch_size > rows(data):
+            raise ValueError(f"run: batch_size {batch_size} is larger than the data, {rows(data)} samples")
+        return step.init(key, data)
+
+    def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        _check.positive("run", steps=steps)
+        size = rows(data)
+
+        def one(train_state: TrainState, _: None):
+            positions = train_state.position + jnp.arange(batch_size)
+            indices = shuffled(derive(train_state.key, "order", train_state.epoch), positions, size)
+            batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
+            train_state, metrics = step.update(train_state, batch)
+            position = train_state.position + batch_size
+            full = position + batch_size > size
+            return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
+
+        return jax.lax.scan(one, train_state, length=steps)
+
+    return Run(init, advance)
+
+
+def population(run: Run) -> Run:
+    """Makes the run of many members at once, by `vmap`: `init` takes an array of keys, the train state gains a first axis of members.
+
+    Args:
+      run: a Run.
+
+    Returns:
+      A Run of all members in one program; they share the data.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, train
+      >>> data = jnp.ones((8, 2)), jnp.ones((8, 1))
+      >>> step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.adam(0.1))
+      >>> members = train.population(train.run(step, batch_size=4))
+      >>> train_state = members.init(jax.random.split(jax.random.key(0), 3), data)
+      >>> members.advance(train_state, data, 5)[1]["loss"].shape
+      (3, 5)
+    """
+
+    def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        return jax.vmap(lambda train_state: run.advance(train_state, data, steps))(train_state)
+
+    return Run(lambda keys, data: jax.vmap(run.init, (0, None))(keys, data), advance)
+
+
+def rows(data: Any) -> int:
+    """How many samples there are in a tree of arrays; raises ValueError where arrays differ or there are none."""
+    lengths = {jnp.shape(a)[0] if jnp.ndim(a) else None for a in jax.tree.leaves(data)}
+    if len(lengths) != 1 or None in lengths:
+        raise ValueError(f"data must be arrays with one first axis, that of samples, got {_check.describe(data)}")
+    if not (size := lengths.pop()):
+        raise ValueError(f"data holds no samples: {_check.describe(data)}")
+    return size
