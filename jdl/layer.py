@@ -59,12 +59,12 @@ def derive(key: jax.Array, name: str, count: Any = 0) -> jax.Array:
 def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]:
     """Builds a layer from named sublayers and a function `forward(net, *inputs)` that calls them.
 
-    `net.name(*inputs)` calls a sublayer, threading its parameters, state and key; `net.params[name]` are its parameters, for weights
-    that are used twice. Inputs may be passed by keyword if `forward` names them.
+    `net.name(*inputs)` calls a sublayer, threading its parameters, state and key; `net.params[name]` are its parameters, for
+    weights that are used twice. Inputs may be passed by keyword if `forward` names them.
 
     Args:
-      **layers: Layers, or functions of arrays. A sublayer may be called several times: parameters are shared, state goes from call to
-        call, each call has a key of its own. Its first call gives the shapes of its parameters.
+      **layers: Layers, or functions of arrays. A sublayer may be called several times: parameters are shared, state goes from call
+        to call, each call has a key of its own. Its first call gives the shapes of its parameters.
 
     Returns:
       A decorator that turns `forward` into a Layer, with params and state `{name: ...}` for the sublayers that have any.
@@ -107,11 +107,13 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
             return seen
 
         def init(key, *inputs, **named):
-            made = {}
+            params, states = {}, {}
             for name, shapes in first_inputs(Shapes.of((inputs, named))).items():
                 inputs, named = shapes.tree
-                made[name] = sublayers[name].init(derive(key, name), *inputs, **named)
-            return tuple({name: pair[i] for name, pair in made.items() if pair[i]} for i in (0, 1))
+                made, state = sublayers[name].init(derive(key, name), *inputs, **named)
+                params.update({name: made} if made else {})
+                states.update({name: state} if state else {})
+            return params, states
 
         def apply(params, state, *inputs, key=None, train=False, **named):
             states, calls = dict(state), Counter()
@@ -168,7 +170,7 @@ def parallel(merge: Callable[[list], Any], *layers: Layer | Callable, **named: L
 
 
 def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
-    """Applies a layer `times` times, each with parameters, state and key of its own, as one `lax.scan`: compiled once, not `times` times.
+    """Applies a layer `times` times, each with parameters, state and key of its own, as one `lax.scan`: it is compiled once.
 
     Args:
       layer: `(x, *shared) -> x`; `x` keeps its shape and dtype, further inputs go to every repetition.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -18,6 +19,11 @@ def describe(x: Any) -> str:
     if jax.tree_util.treedef_is_leaf(jax.tree.structure(x)):
         return one(x)
     return str(jax.tree.map(one, x)).replace("'", "")
+
+
+def array(x: Any) -> Any:
+    """`x` if it is an array, or else, for lists and numbers, as one of NumPy's: the host can still see its values."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def floating(name: str, x: Any, mend: str = "convert it first, such as x.astype('float32') / 255") -> None:

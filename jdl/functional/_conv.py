@@ -26,7 +26,7 @@ def conv(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> jax.Array:
-    """Convolves `x` with a kernel (cross-correlation, as in all of deep learning): `y[p] = sum_k x[p * stride + k * dilation] W[k] + b`.
+    """Convolves `x` with a kernel (as deep learning does, unflipped): `y[p] = sum_k x[p * stride + k * dilation] W[k] + b`.
 
     On a CPU, XLA runs the gradients of `lax.conv_general_dilated` many times slower inside a compiled loop than alone, and slower
     still under `vmap` over kernels. Here they are written as the convolutions and matrix products that XLA runs fast, chosen by
@@ -37,7 +37,8 @@ def conv(
       kernel: weights, `(*window, in // groups, out)`, cast to the dtype of `x`.
       bias: `(out,)`, cast likewise.
       stride: step of the window, one for all axes or one each.
-      padding: `"SAME"` (output size `ceil(size / stride)`), `"VALID"` (none), a width for all sides, or a `(low, high)` pair for each axis.
+      padding: `"SAME"` (output size `ceil(size / stride)`), `"VALID"` (none), a width for all sides, or a `(low, high)` pair for
+        each axis.
       dilation: distance between the inputs that neighbouring weights see, one for all axes or one each.
       groups: how many groups the channels are split into; outputs of a group see inputs of that group alone.
 

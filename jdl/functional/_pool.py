@@ -1,4 +1,4 @@
-"""Pooling in one, two or three dimensions, as element-wise operations on strided slices: XLA fuses them, and their gradients too."""
+"""Pooling in one to three dimensions, as element-wise operations on strided slices: XLA fuses them, and their gradients."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -33,8 +33,8 @@ def fit(
 ) -> tuple[TrainState, History]:
     """Trains: one run for one key, a population in one program for an array of keys.
 
-    Everything is compiled once, before the first step. The train state stays on the device and its buffers are reused (donated) from
-    chunk to chunk; a chunk ends with the epoch, or after about a second.
+    Everything is compiled once, before the first step. The train state stays on the device and its buffers are reused (donated)
+    from chunk to chunk; a chunk ends with the epoch, or after about a second.
 
     Args:
       run: what to do, from `train.run`.
@@ -46,8 +46,8 @@ def fit(
       progress: whether to show a progress bar.
 
     Returns:
-      The final train state, and the history: `epoch`, `step`, `seconds` (since the first step), `train/...` (means over the epoch) and
-      `evaluate/...`, each with a first axis of epochs and, for a population, a second of members; and `compile_seconds`.
+      The final train state, and the history: `epoch`, `step`, `seconds` (since the first step), `train/...` (means over the epoch)
+      and `evaluate/...`, each with a first axis of epochs and, for a population, a second of members; and `compile_seconds`.
 
     Raises:
       TypeError: if `key` is not typed.

@@ -11,7 +11,11 @@ class Progress:
     def __init__(self, epochs: int, *, shown: bool):
         from rich import progress
 
-        columns = progress.TextColumn("epoch {task.fields[epoch]}"), progress.BarColumn(), progress.TextColumn("{task.fields[text]}")
+        columns = (
+            progress.TextColumn("epoch {task.fields[epoch]}"),
+            progress.BarColumn(),
+            progress.TextColumn("{task.fields[text]}"),
+        )
         self._bar = progress.Progress(*columns, progress.TimeElapsedColumn(), progress.TimeRemainingColumn(), disable=not shown)
         self._task = self._bar.add_task("", total=epochs, epoch=f"0/{epochs}", text="compiled")
         self._epochs = epochs
@@ -25,8 +29,9 @@ class Progress:
 
     def show(self, epochs: float, record: dict[str, Any] | None = None) -> None:
         """Moves the bar to a number of epochs, and tells a new epoch's metrics."""
-        told = {} if record is None else {"text": describe(record), "epoch": f"{record['epoch']}/{self._epochs}"}
-        self._bar.update(self._task, completed=epochs, **told)
+        self._bar.update(self._task, completed=epochs)
+        if record:
+            self._bar.update(self._task, text=describe(record), epoch=f"{record['epoch']}/{self._epochs}")
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jdl.functional import _check
@@ -25,8 +24,8 @@ def cross_entropy(
 
     Args:
       logits: unnormalised scores, with classes along `axis`.
-      labels: integers in 0..classes-1, of the shape of `logits` without `axis`; or probabilities of the shape of `logits`. Integers out
-        of range are an error where the host sees them, and give NaN under jit.
+      labels: integers in 0..classes-1, of the shape of `logits` without `axis`; or probabilities of the shape of `logits`. Integers
+        out of range are an error where the host sees them, and give NaN under jit.
       label_smoothing: share of probability spread over all classes, in [0, 1]; may be traced.
       where: bools of the leading shape, which samples count.
       weights: of the leading shape; a weight of 2 counts as two samples.
@@ -51,7 +50,7 @@ def cross_entropy(
     _check.within("cross_entropy", 0, 1, label_smoothing=label_smoothing)
     logits = jnp.moveaxis(logits, axis, -1)
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-    labels = np.asarray(labels) if isinstance(labels, list | tuple) else labels
+    labels = _check.array(labels)
     total = jax.nn.logsumexp(logits, -1)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
         _check.indices("cross_entropy", "labels", labels, logits.shape[-1])
@@ -98,7 +97,7 @@ def binary_cross_entropy(
       >>> losses.binary_cross_entropy(jnp.array([100.0, -100.0]), jnp.array([1, 0])).item()
       0.0
     """
-    labels = np.asarray(labels) if isinstance(labels, list | tuple) else labels
+    labels = _check.array(labels)
     _check.same_shape("binary_cross_entropy", logits=logits, labels=labels)
     _check.report("binary_cross_entropy", "labels must lie in [0, 1]", labels, lambda labels: ~((labels >= 0) & (labels <= 1)))
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))

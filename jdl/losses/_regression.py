@@ -36,7 +36,7 @@ def mean_squared_error(
       >>> losses.mean_squared_error(jnp.array([1.0, 2.0]), jnp.array([1.0, 4.0])).item()
       2.0
     """
-    targets = jnp.asarray(targets)
+    targets = _check.array(targets)
     _check.same_shape("mean_squared_error", predictions=predictions, targets=targets)
     wide = jnp.promote_types(predictions.dtype, jnp.float32)
     return reduce("mean_squared_error", jnp.square(predictions.astype(wide) - targets.astype(wide)), where, weights, reduction)

@@ -20,7 +20,7 @@ def accuracy(
 
     Args:
       logits: scores, with classes along `axis`.
-      labels: integers of the shape of `logits` without `axis`, or probabilities of the shape of `logits` (whose largest is the label).
+      labels: integers of the shape of `logits` without `axis`, or probabilities of the shape of `logits`, whose largest counts.
       where: bools of the leading shape, which samples count.
       weights: of the leading shape; a weight of 2 counts as two samples.
       axis: the axis of classes.
@@ -39,7 +39,7 @@ def accuracy(
       0.75
     """
     guess = logits.argmax(axis)
-    labels = jnp.asarray(labels)
+    labels = _check.array(labels)
     if jnp.issubdtype(labels.dtype, jnp.floating):
         _check.same_shape("accuracy", logits=logits, labels=labels)
         labels = labels.argmax(axis)

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jdl.report._interval import interval
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 

@@ -81,7 +81,9 @@ def summary(model: Layer, *inputs: Any, flops: bool = False, **named: Any) -> Su
 
     with observe(see):
         output = describe(Shapes.of((weights, shapes.tree)).evaluate(_forward(model)))
-    rows = [Row(path, output, *_size(weights[0], path), _flops(layer, given) if flops else None) for path, layer, given, output in seen]
+    rows = [
+        Row(path, output, *_size(weights[0], path), _flops(layer, given) if flops else None) for path, layer, given, output in seen
+    ]
     return Summary((*rows, Row("", output, *_size(weights[0], ""), _flops(model, shapes) if flops else None)))
 
 

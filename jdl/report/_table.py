@@ -29,7 +29,9 @@ def table(results: Mapping[str, Any], *, title: str = "", lower_is_better: str =
     from rich.table import Table
 
     sizes = {np.size(values) for values in results.values()}
-    made = Table("", "mean", "deviation", "95% interval", "best", "worst", title=title, caption=_members(sizes), title_justify="left")
+    made = Table(
+        "", "mean", "deviation", "95% interval", "best", "worst", title=title, caption=_members(sizes), title_justify="left"
+    )
     for column in made.columns[1:]:
         column.justify = "right"
     for name, values in results.items():

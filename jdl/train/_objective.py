@@ -32,7 +32,7 @@ def objective(
 ) -> Objective:
     """Makes the objective `loss(model(inputs), targets) + penalty(params)`.
 
-    A batch is a pair `(inputs, targets)`. Where inputs are a tuple they go to the model one by one, where they are a dict by keyword.
+    A batch is a pair `(inputs, targets)`. Inputs that are a tuple go to the model one by one, those that are a dict by keyword.
 
     Args:
       model: a Layer.

@@ -18,12 +18,12 @@ class Run(NamedTuple):
 
     Attributes:
       init: `(key, data) -> train_state`.
-      advance: `(train_state, data, steps) -> (train_state, metrics)`: that many steps in one XLA program; `steps` is static, and every
-        metric has a last axis of that length.
+      advance: `(train_state, data, steps) -> (train_state, metrics)`: that many steps in one XLA program; `steps` is static, and
+        every metric has a last axis of that length.
     """
 
     init: Callable[[jax.Array, Any], TrainState]
-    advance: Callable[[TrainState, Any, int], tuple[TrainState, dict[str, jax.Array]]]
+    advance: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
 
 
 def run(step: Step, *, batch_size: int) -> Run:
@@ -57,7 +57,9 @@ def run(step: Step, *, batch_size: int) -> Run:
 
     def init(key: jax.Array, data: Any) -> TrainState:
         if not hasattr(key, "dtype") or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape != ():
-            raise TypeError(f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init")
+            raise TypeError(
+                f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init"
+            )
         if batch_size > rows(data):
             raise ValueError(f"run: batch_size {batch_size} is larger than the data, {rows(data)} samples")
         return step.init(key, data)
@@ -81,7 +83,7 @@ def run(step: Step, *, batch_size: int) -> Run:
 
 
 def population(run: Run) -> Run:
-    """Makes the run of many members at once, by `vmap`: `init` takes an array of keys, the train state gains a first axis of members.
+    """Makes the run of many members at once, by `vmap`: `init` takes an array of keys, all else gains a first axis of members.
 
     Args:
       run: a Run.

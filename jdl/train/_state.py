@@ -6,8 +6,7 @@ import flax.struct
 import jax
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """The whole state of a run, as a tree of arrays: what a checkpoint holds, and what `vmap` maps over members.
 
     Attributes:

@@ -1,0 +1,220 @@
+"""Objectives, steps and runs."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jdl import augment, losses, metrics, regularizers, train
+from jdl import layers as L
+
+LINE = jnp.linspace(-1, 1, 40).reshape(-1, 1), jnp.linspace(1, 3, 40).reshape(-1, 1)
+
+
+def run_of(model, data=LINE, loss=losses.mean_squared_error, batch_size=8, learning_rate=0.1, **named):
+    objective = train.objective(model, loss, **named)
+    return train.run(train.step(objective, optax.adam(learning_rate)), batch_size=batch_size)
+
+
+NOISY = L.chain(L.dense(8, bias=False), L.batch_norm(), jax.nn.relu, L.dropout(0.3), L.dense(1))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64, 100, 1000])
+def test_order_is_a_permutation(key, size):
+    order = jax.jit(train.shuffled, static_argnums=2)(key, jnp.arange(size), size)
+    assert sorted(order.tolist()) == list(range(size))
+
+
+def test_order_is_uniform(key):
+    size, draws = 10, 20_000
+    orders = jax.vmap(lambda key: train.shuffled(key, jnp.arange(size), size))(jax.random.split(key, draws))
+    counts = np.stack([np.bincount(orders[:, position], minlength=size) for position in range(size)])
+    chi_square = ((counts - draws / size) ** 2 / (draws / size)).sum()  # 81 degrees of freedom
+    assert chi_square < 160  # one in 3 million by chance
+    follows = np.bincount(((orders[:, 1] - orders[:, 0]) % size).tolist(), minlength=size)[1:]
+    assert ((follows - draws / 9) ** 2 / (draws / 9)).sum() < 55  # neighbours are independent too; 8 degrees of freedom
+
+
+def test_an_entry_of_the_order_needs_no_other(key):
+    whole = train.shuffled(jax.random.clone(key), jnp.arange(1000), 1000)
+    assert train.shuffled(key, jnp.array([977]), 1000)[0] == whole[977]
+
+
+def test_step_equals_optax_by_hand(key):
+    objective = train.objective(NOISY, losses.mean_squared_error, penalty=regularizers.l2(0.01, "**/kernel"))
+    optimizer = optax.adam(0.1)
+    step = train.step(objective, optimizer)
+    before = step.init(key, LINE)
+    after, measured = jax.jit(step.update)(before, LINE)
+
+    from jdl.layer import derive
+
+    def loss(params):
+        dropout_key = derive(before.key, "step", 0)
+        predictions, state = NOISY.apply(params, before.state, LINE[0], key=dropout_key, train=True)
+        kernels = params["0"]["kernel"], params["4"]["kernel"]
+        return ((predictions - LINE[1]) ** 2).mean() + 0.01 * sum((k**2).sum() for k in kernels), state
+
+    (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(before.params)
+    updates, _ = optimizer.update(gradient, optimizer.init(before.params))
+    np.testing.assert_allclose(measured["loss"] + measured["penalty"], value, rtol=1e-6)
+    chex.assert_trees_all_close(after.params, optax.apply_updates(before.params, updates), rtol=1e-4, atol=1e-6)
+    chex.assert_trees_all_close(after.state, state, rtol=1e-5)
+    assert after.step == 1
+
+
+def test_chunks_don_t_change_a_run(key):
+    """Order, keys and state depend on (key, epoch, step) alone: 13 steps at once equal 4, 1 and 8, to the bit."""
+    run = run_of(NOISY)
+    advance = jax.jit(run.advance, static_argnums=2)
+    whole, metrics_of_whole = advance(run.init(key, LINE), LINE, 13)
+    state, collected = run.init(key, LINE), []
+    for steps in (4, 1, 8):
+        state, measured = advance(state, LINE, steps)
+        collected.append(measured["loss"])
+    chex.assert_trees_all_equal(jax.tree.map(_data, state), jax.tree.map(_data, whole))
+    np.testing.assert_array_equal(np.concatenate(collected), metrics_of_whole["loss"])
+    assert (whole.step, whole.epoch, whole.position) == (13, 2, 24)
+
+
+def _data(a):
+    return jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
+
+
+def test_every_sample_once_an_epoch(key):
+    seen = train.Step(
+        lambda key, batch: train.TrainState({}, {}, {}, jax.random.clone(key), *[jnp.int32(0)] * 3),
+        lambda state, batch: (state.replace(step=state.step + 1), {"batch": batch}),
+    )
+    run = train.run(seen, batch_size=5)
+    _, measured = jax.jit(run.advance, static_argnums=2)(run.init(key, jnp.arange(23)), jnp.arange(23), 8)
+    first, second = measured["batch"].reshape(2, -1).tolist()  # 4 batches of 5 in an epoch of 23
+    assert len(set(first)) == len(set(second)) == 20 and first != second
+
+
+def test_a_population_is_its_members(key):
+    run = run_of(NOISY)
+    keys = jax.random.split(key, 3)
+    members = train.population(run)
+    together, curves = jax.jit(members.advance, static_argnums=2)(members.init(keys, LINE), LINE, 6)
+    assert curves["loss"].shape == (3, 6)
+    for i in range(3):
+        alone, curve = jax.jit(run.advance, static_argnums=2)(run.init(keys[i], LINE), LINE, 6)
+        np.testing.assert_allclose(curves["loss"][i], curve["loss"], rtol=1e-4)
+        chex.assert_trees_all_close(jax.tree.map(lambda a, i=i: a[i], together.params), alone.params, rtol=1e-3, atol=1e-5)
+    assert len({float(x) for x in curves["loss"][:, 0]}) == 3
+
+
+def test_an_experiment_maps_over_hyperparameters(key):
+    def experiment(key, learning_rate, rate, strength):
+        model = L.chain(L.dense(8), jax.nn.relu, L.dropout(rate), L.dense(1))
+        run = run_of(model, learning_rate=learning_rate, penalty=regularizers.l2(strength))
+        return run.advance(run.init(key, LINE), LINE, steps=60)[1]["loss"].mean()
+
+    settings = jnp.array([0.03, 0.03, 1e6]), jnp.array([0.0, 0.9, 0.0]), jnp.array([0.0, 0.0, 1.0])
+    good, dropped, diverged = jax.jit(jax.vmap(experiment, (None, 0, 0, 0)))(key, *settings)
+    assert good < dropped < diverged
+
+
+def test_inputs_by_position_and_keyword(key):
+    @L.compose(a=L.dense(4), b=L.dense(4))
+    def model(net, x, other):
+        return net.a(x) + net.b(other)
+
+    targets = jnp.zeros((6, 4))
+    x, other = jnp.ones((6, 3)), jnp.ones((6, 2))
+    objective = train.objective(model, losses.mean_squared_error)
+    values = []
+    for inputs in ((x, other), {"other": other, "x": x}):
+        params, state = objective.init(key, (inputs, targets))
+        values.append(objective.apply(params, state, (inputs, targets))[0])
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 40, 1024])
+def test_evaluate_is_exact_for_means(key, batch_size):
+    objective = train.objective(NOISY, losses.mean_squared_error)
+    train_state = train.step(objective, optax.sgd(0.1)).init(key, LINE)
+    measured = train.evaluate(objective, LINE, batch_size=batch_size)(train_state)
+    predictions, _ = NOISY.apply(train_state.params, train_state.state, LINE[0])
+    np.testing.assert_allclose(measured["loss"], ((predictions - LINE[1]) ** 2).mean(), rtol=1e-5)
+
+
+def test_line_search_optimizers_get_what_they_need(key):
+    step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.lbfgs())
+    state = step.init(key, LINE)
+    update = jax.jit(step.update)
+    for _ in range(10):
+        state, measured = update(state, LINE)
+    assert measured["loss"] < 1e-8
+
+
+def test_training_is_differentiable(key):
+    """A whole training run as a function of its learning rate has a gradient, forward and reverse, equal to finite differences."""
+
+    def final(learning_rate):
+        run = run_of(L.dense(1), learning_rate=learning_rate)
+        return run.advance(run.init(key, LINE), LINE, steps=5)[1]["loss"][-1]
+
+    final = jax.jit(final)
+    forward, reverse = jax.jacfwd(final)(0.05), jax.grad(final)(0.05)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-3)
+    np.testing.assert_allclose(forward, (final(0.052) - final(0.048)) / 0.004, rtol=2e-2)
+
+
+def test_shift_moves_by_whole_pixels(key):
+    image = jnp.zeros((5, 5, 1)).at[2, 2].set(1.0)
+    moved = augment.shift(key, jnp.broadcast_to(image, (500, 5, 5, 1)), 1)
+    assert (moved.sum((1, 2, 3)) == 1).all() and set(np.unique(moved)) == {0.0, 1.0}
+    places = {(int(r), int(c)) for _, r, c, _ in np.argwhere(moved)}
+    assert places == {(r, c) for r in (1, 2, 3) for c in (1, 2, 3)}
+
+
+DIGITS = jnp.zeros((12, 8, 8, 1)), jnp.arange(12) % 10
+CNN = L.chain(L.conv(4, 3), jax.nn.relu, L.flatten, head=L.chain(drop=L.dropout(0.5), out=L.dense(10)))
+
+
+@pytest.mark.parametrize(
+    ("data", "batch_size", "error", "message"),
+    [
+        ((DIGITS[0], DIGITS[1].at[7].set(10)), 4, ValueError, r"labels must lie in 0\.\.9, found 10 at index \[7\]"),
+        ((DIGITS[0][:0], DIGITS[1][:0]), 4, ValueError, "data holds no samples"),
+        (DIGITS, 13, ValueError, "batch_size 13 is larger than the data, 12 samples"),
+        (DIGITS, 0, ValueError, "batch_size must be a positive integer, got 0"),
+        ((DIGITS[0], DIGITS[1][:5]), 4, ValueError, "one first axis"),
+        (DIGITS[0], 4, TypeError, r"a batch must be a pair \(inputs, targets\)"),
+        ((jnp.zeros((12, 8, 8, 1), jnp.uint8), DIGITS[1]), 4, TypeError, r"conv: x must be a floating-point array, got uint8"),
+        ((jnp.zeros((12, 8)), DIGITS[1]), 4, ValueError, r"conv: x must be \(batch, 1 to 3 spatial axes, channels\), got float32"),
+    ],
+)
+def test_bad_data(key, data, batch_size, error, message):
+    with pytest.raises(error, match=message):
+        run_of(CNN, loss=losses.cross_entropy, batch_size=batch_size, metrics={"accuracy": metrics.accuracy}).init(key, data)
+
+
+def test_errors_of_a_run_carry_the_layer_s_path(key):
+    with pytest.raises(TypeError) as raised:
+        run_of(CNN, loss=losses.cross_entropy).init(key, (jnp.zeros((12, 8, 8, 1), jnp.int32), DIGITS[1]))
+    assert 'in layer "0"' in raised.value.__notes__[0]
+    params, state = CNN.init(key, DIGITS[0])
+    with pytest.raises(ValueError, match="needs a key in training") as raised:
+        CNN.apply(params, state, DIGITS[0], train=True)
+    assert 'in layer "head/drop"' in raised.value.__notes__[0]
+
+
+def test_misuse_is_refused(key):
+    run = run_of(CNN, loss=losses.cross_entropy, batch_size=4)
+    with pytest.raises(TypeError, match=r"key must be one typed key"):
+        run.init(jax.random.PRNGKey(0), DIGITS)
+    with pytest.raises(TypeError, match="for several, vmap init"):
+        run.init(jax.random.split(key, 2), DIGITS)
+    with pytest.raises(ValueError, match="steps must be a positive integer"):
+        run.advance(run.init(key, DIGITS), DIGITS, 0)
+    with pytest.raises(ValueError, match="loss must be a scalar, got float32"):
+        run_of(L.dense(1), loss=lambda predictions, targets: (predictions - targets) ** 2).init(key, LINE)
+    with pytest.raises(ValueError, match="may not be named"):
+        train.objective(CNN, losses.cross_entropy, metrics={"loss": metrics.accuracy})
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        run_of(CNN, loss=losses.cross_entropy, regularizer=None)
