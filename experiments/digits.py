@@ -114,8 +114,8 @@ def write(folder: Path, config: Config, history: dict, probabilities: np.ndarray
 
     mean = probabilities.mean(0)  # over seeds
     worst = mean[np.arange(len(labels)), labels].argsort()[:24]
-    captions = [f"{labels[i]} taken for {mean[i].argmax()}\n{(guesses[:, i] != labels[i]).mean():.0%} of seeds" for i in worst]
-    title = "the least probable true labels"
+    captions = [f"a {labels[i]}, likest {mean[i].argmax()}\nwrong in {(guesses[:, i] != labels[i]).mean():.0%}" for i in worst]
+    title = f"test images whose label is least probable; how many of {config.seeds} seeds are wrong"
     report.images(images[worst], captions, title=title).savefig(folder / "mistakes.png", dpi=150)
 
 

@@ -10,17 +10,16 @@ there is no state and no randomness), pass any function of arrays (`function` is
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import jax
 import jax.numpy as jnp
 
-from jdl.functional._check import describe, positive, same_shape
+from jdl._net import Made, Net
+from jdl._net import observe as observe
+from jdl.functional._check import describe, is_key, positive, same_shape
 from jdl.functional._shapes import Shapes
 
 
@@ -38,7 +37,19 @@ class Layer(NamedTuple):
 
 
 def stateless(init: Callable[..., dict], forward: Callable[..., Any]) -> Layer:
-    """Makes a Layer without state and randomness, from `init(key, *inputs) -> params` and `forward(params, *inputs) -> output`."""
+    """Makes a Layer that keeps no state and draws nothing.
+
+    Args:
+      init: `(key, *inputs) -> params`.
+      forward: `(params, *inputs) -> output`.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> scale = L.stateless(lambda key, x: {"scale": jnp.ones(x.shape[-1])}, lambda params, x: x * params["scale"])
+      >>> scale.init(jax.random.key(0), jnp.ones(3))[0]["scale"].shape
+      (3,)
+    """
 
     def apply(params, state, *inputs, key=None, train=False, **named):
         return forward(params, *inputs, **named), state
@@ -47,12 +58,30 @@ def stateless(init: Callable[..., dict], forward: Callable[..., Any]) -> Layer:
 
 
 def function(fn: Callable[..., Any]) -> Layer:
-    """Makes a Layer without parameters from a function of arrays."""
+    """Makes a Layer without parameters from a function of arrays.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> L.function(jnp.negative).apply({}, {}, jnp.ones(2))[0].tolist()
+      [-1.0, -1.0]
+    """
     return stateless(lambda key, *inputs, **named: {}, lambda params, *inputs, **named: fn(*inputs, **named))
+
+
+def as_layer(layer: Layer | Callable) -> Layer:
+    """A Layer as it is, a function of arrays as a Layer."""
+    if isinstance(layer, Layer):
+        return layer
+    if callable(layer):
+        return function(layer)
+    raise TypeError(f"a layer must be a Layer or a function of arrays, got {layer!r}")
 
 
 def derive(key: jax.Array, name: str, count: Any = 0) -> jax.Array:
     """A key for `name`, and for the `count`-th use of it. Keys follow names, so a new layer changes no sibling's numbers."""
+    if not is_key(key):
+        raise TypeError(f"key must be a typed key, such as jax.random.key(0), got {describe(key)}")
     return jax.random.fold_in(jax.random.fold_in(key, crc32(name.encode())), count)
 
 
@@ -81,7 +110,7 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
     """
     if "params" in layers:
         raise ValueError("compose: no sublayer may be named params, net.params is the tree of parameters")
-    sublayers = {name: _layer(name, layer) for name, layer in layers.items()}
+    sublayers = {name: as_layer(layer) for name, layer in layers.items()}
 
     def decorate(forward: Callable[..., Any]) -> Layer:
         @functools.cache
@@ -89,7 +118,7 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
             seen: dict[str, Shapes] = {}
 
             def run(inputs, named):
-                params, states, key = {}, {}, jax.random.key(0)  # nothing is computed, so the key's value never matters
+                params, states, key = Made(), {}, jax.random.key(0)  # nothing is computed, so the key's value never matters
 
                 def call(name, *inputs, **named):
                     if name not in seen:
@@ -97,7 +126,7 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
                         params[name], states[name] = sublayers[name].init(key, *inputs, **named)
                     return sublayers[name].apply(params[name], states[name], *inputs, key=key, **named)[0]
 
-                return forward(_net(sublayers, call, params), *inputs, **named)
+                return forward(Net(sublayers, call, params), *inputs, **named)
 
             shapes.evaluate(run)
             if unused := sorted(sublayers.keys() - seen.keys()):
@@ -126,7 +155,7 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
                 states.update({name: new} if new else {})
                 return output
 
-            return forward(_net(sublayers, call, params), *inputs, **named), states
+            return forward(Net(sublayers, call, params), *inputs, **named), states
 
         return Layer(init, apply)
 
@@ -134,7 +163,15 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
 
 
 def chain(*layers: Layer | Callable, **named: Layer | Callable) -> Layer:
-    """Applies layers one after the other. They are named by position ("0", "1", ...), or by keyword."""
+    """Applies layers one after the other. They are named by position ("0", "1", ...), or by keyword.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> params, state = L.chain(L.dense(8), jax.nn.relu, head=L.dense(2)).init(jax.random.key(0), jnp.ones((4, 3)))
+      >>> sorted(params)
+      ['0', 'head']
+    """
     sublayers = _numbered(layers, named)
 
     @compose(**sublayers)
@@ -147,7 +184,16 @@ def chain(*layers: Layer | Callable, **named: Layer | Callable) -> Layer:
 
 
 def residual(layer: Layer | Callable, skip: Layer | Callable = lambda x: x) -> Layer:
-    """Adds a layer's output to its input: `skip(x) + layer(x)` (He et al., https://arxiv.org/abs/1512.03385)."""
+    """Adds a layer's output to its input: `skip(x) + layer(x)`. Shapes must be equal; nothing is broadcast.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> L.residual(jnp.square).apply({}, {}, jnp.array([3.0]))[0].item()
+      12.0
+
+    Source: He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385.
+    """
 
     @compose(skip=skip, layer=layer)
     def forward(net, x):
@@ -159,7 +205,14 @@ def residual(layer: Layer | Callable, skip: Layer | Callable = lambda x: x) -> L
 
 
 def parallel(merge: Callable[[list], Any], *layers: Layer | Callable, **named: Layer | Callable) -> Layer:
-    """Gives every layer the same input and merges the list of their outputs. They are named as in `chain`."""
+    """Gives every layer the same input and merges the list of their outputs. They are named as in `chain`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> L.parallel(jnp.concatenate, jnp.sin, jnp.cos).apply({}, {}, jnp.zeros(1))[0].tolist()
+      [0.0, 1.0]
+    """
     sublayers = _numbered(layers, named)
 
     @compose(**sublayers)
@@ -169,7 +222,7 @@ def parallel(merge: Callable[[list], Any], *layers: Layer | Callable, **named: L
     return forward
 
 
-def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
+def repeat(layer: Layer | Callable, times: int, *, scanned: Sequence[str] = ()) -> Layer:
     """Applies a layer `times` times, each with parameters, state and key of its own, as one `lax.scan`: it is compiled once.
 
     Args:
@@ -177,8 +230,16 @@ def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
       times: how often; params and state gain a first axis of this length.
       scanned: names of keyword inputs with a first axis of `times`, an entry for each repetition (such as caches). The layer then
         returns `(x, out)`, and so does this one, with `out` stacked.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import layers as L
+      >>> params, state = L.repeat(L.dense(3), 5).init(jax.random.key(0), jnp.ones((2, 3)))
+      >>> params["kernel"].shape
+      (5, 3, 3)
     """
     positive("repeat", times=times)
+    layer = as_layer(layer)
 
     def keys_of(key):
         return jax.vmap(lambda i: derive(key, "repeat", i))(jnp.arange(times))
@@ -208,51 +269,8 @@ def repeat(layer: Layer, times: int, *, scanned: Sequence[str] = ()) -> Layer:
     return Layer(init, apply)
 
 
-@contextmanager
-def observe(see: Callable[[str, Layer, Any, Any], None]) -> Iterator[None]:
-    """While open, tells `see(path, layer, (inputs, named), output)` of every sublayer's call as it is traced."""
-    token = _observer.set(see)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
-
-
-_observer: ContextVar[Callable | None] = ContextVar("observer", default=None)
-_path: ContextVar[str] = ContextVar(
-    "path", default=""
-)  # where the call is, for errors, profiles and observers; values never see it
-
-
-def _net(sublayers: dict[str, Layer], call: Callable[..., Any], params: dict) -> SimpleNamespace:
-    """What `forward` sees: each sublayer as a function. Errors gain the sublayer's path, as do names in compiled programs."""
-
-    def enter(name, /, *inputs, **named):
-        token = _path.set(f"{_path.get()}/{name}".lstrip("/"))
-        try:
-            with jax.named_scope(name):
-                output = call(name, *inputs, **named)
-            if see := _observer.get():
-                see(_path.get(), sublayers[name], (inputs, named), output)
-            return output
-        except Exception as error:
-            if not any(note.startswith("in layer ") for note in getattr(error, "__notes__", [])):  # the innermost says it all
-                given = [describe(x) for x in inputs] + [f"{key}={describe(x)}" for key, x in named.items()]
-                error.add_note(f'in layer "{_path.get()}", called with {", ".join(given)}')
-            raise
-        finally:
-            _path.reset(token)
-
-    return SimpleNamespace(params=params, **{name: functools.partial(enter, name) for name in sublayers})
-
-
-def _layer(name: str, layer: Layer | Callable) -> Layer:
-    if isinstance(layer, Layer):
-        return layer
-    if callable(layer):
-        return function(layer)
-    raise TypeError(f"sublayer {name!r} must be a Layer or a function of arrays, got {layer!r}")
-
-
 def _numbered(layers: Sequence[Layer | Callable], named: dict[str, Layer | Callable]) -> dict[str, Layer | Callable]:
-    return {str(i): layer for i, layer in enumerate(layers)} | named
+    numbered = {str(i): layer for i, layer in enumerate(layers)}
+    if twice := sorted(numbered.keys() & named.keys()):
+        raise ValueError(f"two layers are named {twice[0]!r}: one by position, one by keyword")
+    return numbered | named

@@ -38,7 +38,13 @@ def matches(tree: Any, where: str | None) -> Any:
 
 
 def select(tree: Any, where: str | None) -> list[Any]:
-    """The leaves whose paths match a glob; see `matches`."""
+    """The leaves whose paths match a glob; see `matches`.
+
+    Example:
+      >>> from jdl import paths
+      >>> paths.select({"encoder": {"kernel": 1.0, "bias": 0.0}, "kernel": 2.0}, "**/kernel")
+      [1.0, 2.0]
+    """
     return [leaf for leaf, found in zip(jax.tree.leaves(tree), jax.tree.leaves(matches(tree, where))) if found]
 
 

@@ -13,7 +13,9 @@ from jdl import layers as L
 from jdl import losses, report, train
 
 DATA = jnp.linspace(-1, 1, 40).reshape(-1, 1), jnp.linspace(1, 3, 40).reshape(-1, 1)
-OBJECTIVE = train.objective(L.chain(L.dense(4, bias=False), L.batch_norm(), jnp.tanh, L.dropout(0.1), L.dense(1)), losses.mean_squared_error)
+OBJECTIVE = train.objective(
+    L.chain(L.dense(4, bias=False), L.batch_norm(), jnp.tanh, L.dropout(0.1), L.dense(1)), losses.mean_squared_error
+)
 RUN = train.run(train.step(OBJECTIVE, optax.adam(0.05)), batch_size=8)
 
 

@@ -46,6 +46,10 @@ class Case:
         """A key that nothing has used, the same each time."""
         return jax.random.clone(jax.random.fold_in(self.key, use))
 
+    def keys(self, number: int) -> jax.Array:
+        """The keys of the first uses, as one array."""
+        return jax.vmap(lambda use: jax.random.fold_in(self.key, use))(jnp.arange(number))
+
     def normal(self, tree: Any) -> Any:
         """A tree like this one, of normal numbers."""
         return jax.tree.map(lambda a: jnp.asarray(self.rng.normal(size=a.shape), a.dtype), tree)
@@ -128,8 +132,7 @@ def test_vmap_over_params_equals_a_loop(case):
     def mapped(stacked, keys, *inputs):
         return jax.vmap(lambda pair, key: case.layer.apply(*pair, *inputs, key=key, train=True))(stacked, keys)
 
-    keys = jnp.stack([case.fresh(i) for i in range(3)])
-    assert_close(mapped(stack(members), keys, *case.inputs), stack(loop))
+    assert_close(mapped(stack(members), case.keys(3), *case.inputs), stack(loop))
 
 
 @rows
@@ -163,7 +166,7 @@ def test_vmap_of_gradient_equals_a_loop(case):
     members = [case.moved(case.weights) for _ in range(2)]
     loop = [gradient_of(case)(weights, case.rest, case.fresh(i)) for i, weights in enumerate(members)]
     mapped = jax.jit(jax.vmap(jax.grad(case.loss), in_axes=(0, None, 0)))
-    assert_close(mapped(stack(members), case.rest, jnp.stack([case.fresh(i) for i in range(2)])), stack(loop), scale=10)
+    assert_close(mapped(stack(members), case.rest, case.keys(2)), stack(loop), scale=10)
 
 
 @functools.cache
@@ -251,8 +254,7 @@ def test_scan_equals_a_loop(case):
 
         return jax.lax.scan(step, state, (keys, batches))
 
-    keys = jnp.stack([case.fresh(i) for i in range(steps)])
-    assert_close(scanned(case.params, case.state, keys, stack(batches)), (state, stack(outputs)))
+    assert_close(scanned(case.params, case.state, case.keys(steps), stack(batches)), (state, stack(outputs)))
 
 
 @rows

@@ -31,13 +31,15 @@ class Bilinear:
 
     Args:
       maps: `(kernel, y) -> x`, `(x, y) -> kernel` and `(x, kernel) -> y`, for every platform.
-      cpu: the same three as they are fast on a CPU. Under `vmap` over kernels they run one member after the other: each fills all
-        cores already, and its intermediate values stay in the cache.
+      cpu: the same three as they are fast on a CPU.
+      in_turn: whether on a CPU, under `vmap` over kernels, members run one after the other: right where each fills all cores by
+        itself, and its intermediate values fit the cache but not those of all.
       depth: how many times the kernel is mapped by `vmap`; these axes come first in every operand.
     """
 
     maps: Maps
     cpu: Maps | None = None
+    in_turn: bool = False
     depth: int = 0
 
     def __call__(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -66,11 +68,9 @@ def _evaluate(*operands: Any, form: Bilinear, to: int) -> jax.Array:
 
 
 def _evaluate_on_cpu(*operands: Any, form: Bilinear, to: int) -> jax.Array:
-    if form.cpu is None:
-        return _evaluate(*operands, form=form, to=to)
-    function = form.cpu[to]
+    function = (form.cpu or form.maps)[to]
     for _ in range(form.depth):
-        function = _in_turn(function)
+        function = _in_turn(function) if form.in_turn else jax.vmap(function)
     return function(*operands)
 
 

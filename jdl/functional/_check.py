@@ -26,6 +26,11 @@ def array(x: Any) -> Any:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
+def is_key(key: Any) -> bool:
+    """Whether this is a typed key, or an array of them."""
+    return hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+
+
 def floating(name: str, x: Any, mend: str = "convert it first, such as x.astype('float32') / 255") -> None:
     """Raises TypeError unless `x` is a floating-point (or complex) array."""
     if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.inexact):
@@ -34,7 +39,7 @@ def floating(name: str, x: Any, mend: str = "convert it first, such as x.astype(
 
 def rank(name: str, x: Any, ranks: Sequence[int], layout: str) -> None:
     """Raises ValueError unless the rank of `x` is one of `ranks`; `layout` says what the axes mean."""
-    if x.ndim not in ranks:
+    if getattr(x, "ndim", None) not in ranks:
         raise ValueError(f"{name}: x must be {layout}, got {describe(x)}")
 
 

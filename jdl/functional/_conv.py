@@ -107,17 +107,21 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         return correlate(_pad(y, back), turned, (1,) * spatial, ((0, 0),) * spatial, dilation)
 
     def to_kernel_product(x, y):
-        rows = tuple(range(spatial + 1))
-
-        def product(x, y):
-            return jax.lax.dot_general(_patches(x, window, stride, dilation), y, ((rows, rows), ((), ())))
+        def product(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
+            patches = _patches(x, window, stride, dilation)
+            rows = patches.reshape(-1, patches.shape[-1]), y.reshape(-1, y.shape[-1])
+            return jax.lax.dot_general(
+                *rows, (((0,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(y.dtype, jnp.float32)
+            )
 
         x = _pad(x, [(low, high, 0) for low, high in pads])
         total = _sum_in_chunks(product, x, y, math.prod(window) * x.shape[-1] * math.prod(y.shape[1:-1]))
-        return total.reshape(*window, x.shape[-1], y.shape[-1])
+        return total.reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
-    return Bilinear(maps, None if groups > 1 else _batched((to_x_plain, to_kernel_product, correlate), spatial))
+    if groups > 1:
+        return Bilinear(maps)
+    return Bilinear(maps, _batched((to_x_plain, to_kernel_product, correlate), spatial), in_turn=True)
 
 
 def _batched(maps: Maps, spatial: int) -> Maps:
@@ -143,8 +147,10 @@ def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Arra
     chunk = next(n for n in range(min(most, len(x)), 0, -1) if len(x) % n == 0)
     if chunk == len(x):
         return function(x, y)
-    parts = jax.lax.map(lambda pair: function(*pair), tuple(a.reshape(-1, chunk, *a.shape[1:]) for a in (x, y)))
-    return parts.sum(0)
+    chunks = tuple(a.reshape(-1, chunk, *a.shape[1:]) for a in (x, y))
+    shape = jax.eval_shape(function, x[:chunk], y[:chunk])
+    _, zero = same_axes(y, jnp.zeros(shape.shape, shape.dtype))
+    return jax.lax.scan(lambda total, pair: (total + function(*pair), None), zero, chunks)[0]
 
 
 def _pad(x: jax.Array, spatial: Sequence[tuple[int, int, int]]) -> jax.Array:

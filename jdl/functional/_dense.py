@@ -41,7 +41,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
 
 @jax.custom_jvp
 def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:  # a plain product, which rematerialisation policies recognise
-    return jnp.tensordot(x, kernel, 1)
+    return _to_y(x, kernel)
 
 
 def _product_jvp(primals, tangents):
@@ -55,15 +55,21 @@ def _product_jvp(primals, tangents):
 _product.defjvp(_product_jvp, symbolic_zeros=True)
 
 
-def _kernel_gradient(x: jax.Array, y: jax.Array) -> jax.Array:
+def _to_x(kernel: jax.Array, y: jax.Array) -> jax.Array:
+    return jax.lax.dot_general(y, kernel, (((y.ndim - 1,), (1,)), ((), ())))
+
+
+def _to_kernel(x: jax.Array, y: jax.Array) -> jax.Array:
     leading = tuple(range(x.ndim - 1))
     return jax.lax.dot_general(x, y, ((leading, leading), ((), ())))
 
 
-_form = Bilinear(
-    maps=(
-        lambda kernel, y: jax.lax.dot_general(y, kernel, (((y.ndim - 1,), (1,)), ((), ()))),
-        _kernel_gradient,
-        lambda x, kernel: jnp.tensordot(x, kernel, 1),
-    )
-)
+def _to_kernel_by_rows(x: jax.Array, y: jax.Array) -> jax.Array:  # over several axes, XLA's CPU code would write x out transposed
+    return _to_kernel(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]))
+
+
+def _to_y(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return jnp.tensordot(x, kernel, 1)
+
+
+_form = Bilinear(maps=(_to_x, _to_kernel, _to_y), cpu=(_to_x, _to_kernel_by_rows, _to_y))

@@ -66,10 +66,10 @@ def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1
 
 def _widened(name: str, x: jax.Array, **weights: jax.Array | None) -> jax.Array:
     _check.floating(name, x)
+    _check.rank(name, x, range(1, 65), "(..., features)")
     for key, weight in weights.items():
-        if x.ndim == 0 or (weight is not None and weight.shape != x.shape[-1:]):
-            size = "a feature axis" if weight is None else f"{weight.size} features"
-            raise ValueError(f"{name}: {key} is for {size}, x is {_check.describe(x)}")
+        if weight is not None and weight.shape != x.shape[-1:]:
+            raise ValueError(f"{name}: {key} is for {weight.size} features, x is {_check.describe(x)}")
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 

@@ -39,8 +39,8 @@ def max_pool(
       >>> functional.max_pool(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
       [1.0, 3.0]
     """
-    lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
     window, stride, pads = _geometry("max_pool", x, window, stride, padding)
+    lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
     x = _pad(x, lowest, pads)
     if max(window) > _WIDEST:
         return jax.lax.reduce_window(x, jnp.asarray(lowest, x.dtype), jax.lax.max, (1, *window, 1), (1, *stride, 1), "VALID")

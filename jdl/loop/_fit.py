@@ -66,7 +66,7 @@ def fit(
       ((50, 3), True)
     """
     _check.positive("fit", epochs=epochs)
-    if not hasattr(key, "dtype") or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.ndim > 1 or key.size == 0:
+    if not _check.is_key(key) or key.ndim > 1 or key.size == 0:
         raise TypeError(f"fit: key must be jax.random.key(0) or an array of such keys, got {_check.describe(key)}")
     size = rows(data)
     data = jax.tree.map(jnp.asarray, data)

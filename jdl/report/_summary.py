@@ -1,13 +1,14 @@
 """What a model is made of, as a table."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
 from jdl.functional._check import describe
 from jdl.functional._shapes import Shapes
-from jdl.layer import Layer, observe
+from jdl.layer import Layer, as_layer, observe
 
 
 class Row(NamedTuple):
@@ -49,7 +50,7 @@ class Summary(NamedTuple):
         return capture.get()
 
 
-def summary(model: Layer, *inputs: Any, flops: bool = False, **named: Any) -> Summary:
+def summary(model: Layer | Callable, *inputs: Any, flops: bool = False, **named: Any) -> Summary:
     """Says for every layer its path, output, parameters and bytes, by abstract evaluation: nothing is computed or compiled.
 
     Args:
@@ -69,6 +70,7 @@ def summary(model: Layer, *inputs: Any, flops: bool = False, **named: Any) -> Su
       >>> jdl.summary(model, jax.ShapeDtypeStruct((32, 784), "float32")).rows[-1].parameters
       50890
     """
+    model = as_layer(model)
     shapes = Shapes.of((jax.eval_shape(lambda: jax.random.key(0)), inputs, named))
     weights = _weights(model, shapes)
     seen: list[tuple[str, Layer, Shapes, str]] = []

@@ -38,10 +38,10 @@ def table(results: Mapping[str, Any], *, title: str = "", lower_is_better: str =
         found = interval(np.ravel(values))
         ends = [np.min(values), np.max(values)]
         best, worst = ends if lower_is_better in name else ends[::-1]
-        between = f"{found.low:.4f} to {found.high:.4f}"
-        made.add_row(name, f"{found.mean:.4f}", f"{found.deviation:.4f}", between, f"{best:.4f}", f"{worst:.4f}")
+        spread = (f"{found.deviation:.4f}", f"{found.low:.4f} to {found.high:.4f}") if np.size(values) > 1 else ("", "")
+        made.add_row(name, f"{found.mean:.4f}", *spread, f"{best:.4f}", f"{worst:.4f}")
     return made
 
 
 def _members(sizes: set[int]) -> str:
-    return f"over {sizes.pop()} seeds" if len(sizes) == 1 else ""
+    return "" if len(sizes) > 1 else f"over {size} seeds" if (size := sizes.pop()) > 1 else "one seed"

@@ -7,7 +7,7 @@ import jax
 
 from jdl.functional import _check
 from jdl.functional._shapes import Shapes
-from jdl.layer import Layer, derive
+from jdl.layer import Layer, as_layer, derive
 
 
 class Objective(NamedTuple):
@@ -24,7 +24,7 @@ class Objective(NamedTuple):
 
 
 def objective(
-    model: Layer,
+    model: Layer | Callable,
     loss: Callable[[Any, Any], jax.Array],
     *,
     penalty: Callable[[Any], jax.Array] | None = None,
@@ -58,6 +58,8 @@ def objective(
     """
     if reserved := {"loss", "penalty"} & set(metrics or {}):
         raise ValueError(f"objective: metrics may not be named {sorted(reserved)}, these are measured anyway")
+
+    model = as_layer(model)
 
     def init(key: jax.Array, batch: Any) -> tuple[Any, Any]:
         inputs, targets = _pair(batch)

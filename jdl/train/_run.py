@@ -56,7 +56,7 @@ def run(step: Step, *, batch_size: int) -> Run:
     _check.positive("run", batch_size=batch_size)
 
     def init(key: jax.Array, data: Any) -> TrainState:
-        if not hasattr(key, "dtype") or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape != ():
+        if not _check.is_key(key) or key.shape:
             raise TypeError(
                 f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init"
             )

@@ -1,0 +1,47 @@
+"""Timing side by side: contestants take turns in one process, so that a noisy machine is noisy for all of them."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import jax
+import numpy as np
+import rich
+from rich.table import Table
+
+
+def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, float]:
+    """Median seconds of each, over rounds in which all take turns, after one warm-up of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        jax.block_until_ready(call())
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            start = time.perf_counter()
+            jax.block_until_ready(call())
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(taken)) for name, taken in seconds.items()}
+
+
+def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Prints milliseconds for each row and contestant, and how many times the first takes the time of the last."""
+    names = list(next(iter(rows.values())))
+    table = Table(title, *names, f"{names[0]} / {names[-1]}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row, seconds in rows.items():
+        ratio = seconds[names[0]] / seconds[names[-1]]
+        table.add_row(row, *(f"{1e3 * seconds[name]:.1f}" for name in names), f"{ratio:.2f}")
+    rich.print(table)
+
+
+def environment() -> None:
+    """Prints what the figures depend on."""
+    versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "jdl"))
+    device = jax.devices()[0].device_kind
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{date.today()}, {versions}, Python {platform.python_version()}, {device}, {cores} cores; medians in milliseconds")

@@ -1,0 +1,57 @@
+"""The experiments as they are run: real processes, few steps."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(script, *arguments, cwd, check=True):
+    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "main"))}
+    command = [sys.executable, str(ROOT / "experiments" / script), *arguments]
+    return subprocess.run(command, cwd=cwd, env=os.environ | cache, check=check, capture_output=True, text=True)
+
+
+def test_digits_on_few_steps(tmp_path):
+    done = run("digits.py", "--seeds", "2", "--epochs", "2", cwd=tmp_path)
+    last = done.stdout.strip().splitlines()[-1]
+    found = re.fullmatch(r"test accuracy: mean (\d\.\d{4}) worst (\d\.\d{4}) seeds 2 seconds \d+", last)
+    assert found and 0.3 < float(found[1]) <= 1 and float(found[2]) <= float(found[1])
+    assert "95% interval" in done.stdout and "epoch 2/2" in done.stdout
+
+    (folder,) = (tmp_path / "runs").iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"config.json", "metrics.jsonl", "accuracy.png", "loss.png", "confusion.png", "mistakes.png"}
+    assert json.loads((folder / "config.json").read_text())["seeds"] == 2
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [14, 28] and len(lines[0]["evaluate/accuracy"]) == 2
+    assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith("png"))
+
+    again = run("digits.py", "--seeds", "2", "--epochs", "1", "--folder", str(folder), cwd=tmp_path, check=False)
+    assert again.returncode != 0 and "nothing was overwritten" in again.stderr
+
+
+def test_digits_explains_its_options(tmp_path):
+    shown = run("digits.py", "--help", cwd=tmp_path).stdout
+    for option in ("seeds", "epochs", "batch-size", "learning-rate", "decay", "smoothing", "dropout", "shift", "key", "folder"):
+        assert f"--{option} " in shown
+    assert "How many networks to train" in shown
+
+
+def test_xor(tmp_path):
+    found = re.search(r"solved XOR: (\d+) of 64 networks", run("xor.py", cwd=tmp_path).stdout)
+    assert found and 32 < int(found[1]) < 64
+
+
+@pytest.mark.slow
+def test_digits_whole(tmp_path):
+    """The main job as the README runs it: above 0.983 in the mean, above scikit-learn's 0.969 in every seed."""
+    last = run("digits.py", cwd=tmp_path).stdout.strip().splitlines()[-1]
+    found = re.fullmatch(r"test accuracy: mean (\S+) worst (\S+) seeds 16 seconds \d+", last)
+    assert float(found[1]) >= 0.983 and float(found[2]) > 0.969
