@@ -69,13 +69,13 @@ def function(fn: Callable[..., Any]) -> Layer:
     return stateless(lambda key, *inputs, **named: {}, lambda params, *inputs, **named: fn(*inputs, **named))
 
 
-def as_layer(layer: Layer | Callable) -> Layer:
+def as_layer(layer: Layer | Callable, name: str = "model") -> Layer:
     """A Layer as it is, a function of arrays as a Layer."""
     if isinstance(layer, Layer):
         return layer
     if callable(layer):
         return function(layer)
-    raise TypeError(f"a layer must be a Layer or a function of arrays, got {layer!r}")
+    raise TypeError(f"{name} must be a Layer or a function of arrays, got {layer!r}")
 
 
 def derive(key: jax.Array, name: str, count: Any = 0) -> jax.Array:
@@ -110,7 +110,7 @@ def compose(**layers: Layer | Callable) -> Callable[[Callable[..., Any]], Layer]
     """
     if "params" in layers:
         raise ValueError("compose: no sublayer may be named params, net.params is the tree of parameters")
-    sublayers = {name: as_layer(layer) for name, layer in layers.items()}
+    sublayers = {name: as_layer(layer, f"sublayer {name!r}") for name, layer in layers.items()}
 
     def decorate(forward: Callable[..., Any]) -> Layer:
         @functools.cache

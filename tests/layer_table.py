@@ -65,13 +65,13 @@ def _composed() -> Layer:
     def forward(net, x):
         x = net.drop(net.norm(net.inner(x)))
         x = net.drop(net.norm(net.inner(x)))  # the same parameters, the next state, another mask
-        return jnp.tanh(net.out(x)) @ net.params["out"]["kernel"].T.astype(x.dtype)
+        return jnp.sin(net.out(x)) @ net.params["out"]["kernel"].T.astype(x.dtype)
 
     return forward
 
 
 def _block() -> Layer:
-    return L.residual(L.chain(L.batch_norm(), L.dense(6), jnp.tanh, L.dropout(0.5)))
+    return L.residual(L.chain(L.batch_norm(), L.dense(6), jnp.sin, L.dropout(0.5)))
 
 
 _IMAGES = (array(4, 6, 5, 2),)
@@ -142,7 +142,7 @@ LAYERS = (
     ),
     Row("flatten", lambda: L.function(L.flatten), _IMAGES, wrong=((_SCALAR[0], rf"flatten: .*{_SCALAR[1]}"),)),
     Row("function", lambda: L.function(jnp.tanh)),
-    Row("chain", lambda: L.chain(L.dense(5), L.batch_norm(), jnp.tanh, L.dropout(0.5), head=L.dense(3)), draws=True),
+    Row("chain", lambda: L.chain(L.dense(5), L.batch_norm(), jnp.sin, L.dropout(0.5), head=L.dense(3)), draws=True),
     Row("chain_of_images", lambda: L.chain(L.conv(3, 2), L.max_pool(2), L.flatten, L.dense(2)), _IMAGES),
     Row("compose", _composed, draws=True),
     Row("residual", lambda: L.residual(L.dense(6)), misfits=((array(4, 5), "dense: kernel takes 6 features"),)),
@@ -157,17 +157,17 @@ LAYERS = (
 )
 
 
-def shapes() -> dict:
-    """Names, dtypes and shapes of all params and states."""
+def shapes(row: Row) -> dict:
+    """Names, dtypes and shapes of a layer's params and state."""
 
     def of(tree) -> dict:
         return {"/".join(p.key for p in path): f"{x.dtype}{list(x.shape)}" for path, x in jax.tree.leaves_with_path(tree)}
 
-    made = {row.name: jax.eval_shape(row.make().init, jax.random.key(0), *row.inputs) for row in LAYERS}
-    return {name: {"params": of(params), "state": of(state)} for name, (params, state) in made.items()}
+    params, state = jax.eval_shape(row.make().init, jax.random.key(0), *row.inputs)
+    return {"params": of(params), "state": of(state)}
 
 
 if __name__ == "__main__":
     GOLDEN.parent.mkdir(exist_ok=True)
-    GOLDEN.write_text(json.dumps(shapes(), indent=1) + "\n")
+    GOLDEN.write_text(json.dumps({row.name: shapes(row) for row in LAYERS}, indent=1) + "\n")
     print(f"{GOLDEN}: {len(LAYERS)} layers")

@@ -17,7 +17,9 @@ LINK = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 PATH = re.compile(r"`((?:jdl|tests|experiments|docs|\.ci)/[\w./-]*|[\w.-]+\.(?:md|toml|yml))`")
 
 THROUGH_OTHERS = {"layer", "loop"}  # modules whose names users get from jdl and jdl.layers
-PACKAGES = [jdl] + [value for name, value in vars(jdl).items() if inspect.ismodule(value) and name not in THROUGH_OTHERS]
+PACKAGES = [jdl] + [
+    value for name, value in vars(jdl).items() if inspect.ismodule(value) and name not in THROUGH_OTHERS and name[0] != "_"
+]
 WITHOUT_EXAMPLE = {  # they return figures, which an example cannot show
     "jdl.report.confusion",
     "jdl.report.curves",

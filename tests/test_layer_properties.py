@@ -22,11 +22,33 @@ rows = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
 modes = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluate"])
 
 
-@functools.cache
-def compiled(row: Row) -> tuple[Layer, Layer]:
+class Compiled:
     """A row's layer, as it is and compiled: all properties share the compilations."""
-    layer = row.make()
-    return layer, Layer(jax.jit(layer.init), jax.jit(layer.apply, static_argnames="train"))
+
+    def __init__(self, row: Row):
+        self.layer = row.make()
+        self.jitted = Layer(jax.jit(self.layer.init), jax.jit(self.layer.apply, static_argnames="train"))
+        self.gradient = jax.jit(jax.grad(self.loss))
+        self.on_one_device = jax.jit(self.evaluated)
+
+    def loss(self, weights, rest, key):
+        """A scalar in training whose derivatives are generic. `weights` has a gradient: params, and inputs if they are floats."""
+        params, *inputs = weights
+        state, fixed = rest
+        output, _ = self.layer.apply(params, state, *(inputs or fixed), key=jax.random.clone(key), train=True)
+        return jnp.sin(output + jnp.cos(jnp.arange(output.size)).reshape(output.shape).astype(output.dtype)).sum()
+
+    def evaluated(self, params, state, *inputs):
+        """The gradient with respect to params, and the output, in evaluation."""
+
+        def loss(params):
+            output, _ = self.layer.apply(params, state, *inputs)
+            return jnp.square(output).sum(), output
+
+        return jax.grad(loss, has_aux=True)(params)
+
+
+compiled = functools.cache(Compiled)
 
 
 @dataclasses.dataclass
@@ -38,7 +60,8 @@ class Case:
     key: jax.Array
 
     def __post_init__(self):
-        self.layer, self.jitted = compiled(self.row)
+        self.compiled = compiled(self.row)
+        self.layer, self.jitted, self.loss = self.compiled.layer, self.compiled.jitted, self.compiled.loss
         self.inputs = self.row.sample(self.rng)
         self.params, self.state = self.moved(self.jitted.init(self.fresh(), *self.inputs))
 
@@ -55,19 +78,11 @@ class Case:
         return jax.tree.map(lambda a: jnp.asarray(self.rng.normal(size=a.shape), a.dtype), tree)
 
     def moved(self, tree: Any) -> Any:
-        """The tree, changed so that no bias is 0 and no scale is 1; variances stay positive."""
-        return jax.tree.map(lambda a, noise: a + jnp.abs(noise), tree, self.normal(tree))
+        """The tree, changed so that no bias is 0 and no scale is 1; variances stay positive, and activations don't saturate."""
+        return jax.tree.map(lambda a, noise: a + 0.3 * jnp.abs(noise), tree, self.normal(tree))
 
     def apply(self, params, state, *inputs, train=False, use=0, layer=None):
         return (layer or self.jitted).apply(params, state, *inputs, key=self.fresh(use), train=train)
-
-    def loss(self, weights, rest, key=None, train=True):
-        """A scalar whose derivatives are generic. `weights` has a gradient: params, and inputs if they are floats."""
-        params, *inputs = weights
-        state, fixed = rest
-        key = None if key is None else jax.random.clone(key)
-        output, _ = self.layer.apply(params, state, *(inputs or fixed), key=key, train=train)
-        return jnp.sin(output + jnp.cos(jnp.arange(output.size)).reshape(output.shape).astype(output.dtype)).sum()
 
     @property
     def weights(self):
@@ -164,22 +179,9 @@ def test_all_modes_of_differentiation_say_what_finite_differences_say(case):
 @rows
 def test_vmap_of_gradient_equals_a_loop(case):
     members = [case.moved(case.weights) for _ in range(2)]
-    loop = [gradient_of(case)(weights, case.rest, case.fresh(i)) for i, weights in enumerate(members)]
+    loop = [case.compiled.gradient(weights, case.rest, case.fresh(i)) for i, weights in enumerate(members)]
     mapped = jax.jit(jax.vmap(jax.grad(case.loss), in_axes=(0, None, 0)))
     assert_close(mapped(stack(members), case.rest, case.keys(2)), stack(loop), scale=10)
-
-
-@functools.cache
-def _gradient(row, train):
-    """Shared by tests; the loss of a case depends on its row alone."""
-    layer, _ = compiled(row)
-    blank = object.__new__(Case)
-    blank.layer = layer
-    return jax.jit(jax.grad(functools.partial(blank.loss, train=train)))
-
-
-def gradient_of(case, train=True):
-    return _gradient(case.row, train)
 
 
 @rows
@@ -260,39 +262,22 @@ def test_scan_equals_a_loop(case):
 @rows
 def test_remat_keeps_the_gradient(case):
     remat = jax.jit(jax.grad(jax.checkpoint(case.loss)))
-    assert_close(remat(case.weights, case.rest, case.fresh()), gradient_of(case)(case.weights, case.rest, case.fresh()))
-
-
-@functools.cache
-def on_one_device(row):
-    """The gradient with respect to params, and the output, in evaluation; as it is and compiled."""
-
-    def local(params, state, *inputs):
-        def loss(params):
-            output, _ = compiled(row)[0].apply(params, state, *inputs)
-            return jnp.square(output).sum(), output
-
-        return jax.grad(loss, has_aux=True)(params)
-
-    return local, jax.jit(local)
+    assert_close(remat(case.weights, case.rest, case.fresh()), case.compiled.gradient(case.weights, case.rest, case.fresh()))
 
 
 @rows
 def test_shard_map_over_the_batch(case):
-    local, expected = on_one_device(case.row)
     mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4])
     in_specs = P(), P(), *(P("data") for _ in case.inputs)  # params are the same everywhere, so their gradient is summed
-    sharded = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=in_specs, out_specs=(P(), P("data"))))
+    sharded = jax.jit(jax.shard_map(case.compiled.evaluated, mesh=mesh, in_specs=in_specs, out_specs=(P(), P("data"))))
     args = case.params, case.state, *case.inputs
-    assert_close(sharded(*args), expected(*args), scale=10)
+    assert_close(sharded(*args), case.compiled.on_one_device(*args), scale=10)
 
 
 @rows
 def test_pmap_over_the_batch(case):
-    local, expected = on_one_device(case.row)
-
     def summed(*args):
-        gradient, output = local(*args)
+        gradient, output = case.compiled.evaluated(*args)
         return jax.lax.psum(gradient, "data"), output
 
     parts = tuple(x.reshape(4, 1, *x.shape[1:]) for x in case.inputs)
@@ -300,7 +285,7 @@ def test_pmap_over_the_batch(case):
     pmapped = jax.pmap(summed, axis_name="data", in_axes=in_axes, out_axes=(None, 0), devices=jax.devices()[:4])
     gradient, output = pmapped(case.params, case.state, *parts)
     joined = output.reshape(-1, *output.shape[2:])
-    assert_close((gradient, joined), expected(case.params, case.state, *case.inputs), scale=10)
+    assert_close((gradient, joined), case.compiled.on_one_device(case.params, case.state, *case.inputs), scale=10)
 
 
 @rows
@@ -321,13 +306,9 @@ def test_structure_is_stable(case, train):
 @rows
 def test_names_and_shapes_are_golden(row):
     golden = json.loads(GOLDEN.read_text())
-    assert golden.keys() == golden_now().keys(), "if that is meant, run `python -m tests.layer_table` and look at the diff"
-    assert golden[row.name] == golden_now()[row.name], "if that is meant, run `python -m tests.layer_table` and look at the diff"
-
-
-@functools.cache
-def golden_now():
-    return shapes()
+    hint = "if that is meant, run `python -m tests.layer_table` and look at the diff"
+    assert list(golden) == [row.name for row in LAYERS], hint
+    assert golden[row.name] == shapes(row), hint
 
 
 @pytest.mark.parametrize("row, wrong, message, misfit", [

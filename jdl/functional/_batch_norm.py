@@ -25,7 +25,7 @@ def moments(x: jax.Array, *, axis_name: Hashable | None = None) -> tuple[jax.Arr
       >>> mean.item(), variance.item()
       (2.0, 1.0)
     """
-    _check.floating("moments", x)
+    x = _check.floating("moments", x)
     x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     axes = tuple(range(x.ndim - 1))
     average = (lambda a: a) if axis_name is None else (lambda a: jax.lax.pmean(a, axis_name))
@@ -68,9 +68,10 @@ def batch_norm(
 
     Source: Ioffe and Szegedy, "Batch Normalization", https://arxiv.org/abs/1502.03167.
     """
-    _check.floating("batch_norm", x)
-    if x.ndim == 0 or mean.shape != x.shape[-1:]:
-        raise ValueError(f"batch_norm: statistics are for {mean.size} features, x is {_check.describe(x)}")
+    x = _check.floating("batch_norm", x)
+    for name, weight in {"mean": mean, "variance": variance, "scale": scale, "bias": bias}.items():
+        if x.ndim == 0 or (weight is not None and weight.shape != x.shape[-1:]):
+            raise ValueError(f"batch_norm: {name} is for {jnp.size(weight)} features, x is {_check.describe(x)}")
     wide = jnp.promote_types(x.dtype, jnp.float32)
     factor = jax.lax.rsqrt(variance.astype(wide) + epsilon)
     if scale is not None:

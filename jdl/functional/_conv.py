@@ -56,7 +56,7 @@ def conv(
       (1, 2, 2, 8)
     """
     spatial = kernel.ndim - 2
-    _check.floating("conv", x)
+    x = _check.floating("conv", x)
     if spatial not in _LAYOUTS or x.ndim != kernel.ndim:
         axes = ", ".join(
             ["batch", *"dhw"[-spatial:], "channels"] if spatial in _LAYOUTS else ["batch", "1 to 3 spatial axes", "channels"]
@@ -89,7 +89,11 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
 
     def to_x(kernel, y):
         y, x = same_axes(y, jnp.zeros((y.shape[0], *size, kernel.shape[-2] * groups), y.dtype))
-        return jax.vjp(lambda x: correlate(x, kernel), x)[1](y)[0]
+        if all(low < d * (w - 1) + 1 for (low, _), w, d in zip(pads, window, dilation)):
+            return jax.vjp(lambda x: correlate(x, kernel), x)[1](y)[0]
+        # XLA's gradient is wrong on a CPU (JAX 0.10.2) where padding reaches past the window, so the padding is a step of its own.
+        apart = lambda x: correlate(_pad(x, [(low, high, 0) for low, high in pads]), kernel, pads=((0, 0),) * spatial)
+        return jax.vjp(apart, x)[1](y)[0]
 
     def to_kernel(x, y):
         y, kernel = same_axes(y, jnp.zeros((*window, x.shape[-1] // groups, y.shape[-1]), y.dtype))
@@ -114,14 +118,25 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
                 *rows, (((0,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(y.dtype, jnp.float32)
             )
 
-        x = _pad(x, [(low, high, 0) for low, high in pads])
-        total = _sum_in_chunks(product, x, y, math.prod(window) * x.shape[-1] * math.prod(y.shape[1:-1]))
+        total = _sum_in_chunks(product, _pad(x, [(low, high, 0) for low, high in pads]), y, patches_of(x, y))
         return total.reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
+
+    def to_kernel_turned(x, y):  # channels are the batch, the batch is the channels, y is the kernel
+        reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]
+        seen = _pad(x, [(low, r - n - low, 0) for (low, _), r, n in zip(pads, reach, size)])
+        turned = correlate(seen.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), dilation, ((0, 0),) * spatial, stride)
+        return jnp.moveaxis(turned, 0, -2)
+
+    def patches_of(x, y):  # bytes for one sample
+        return math.prod(window) * x.shape[-1] * math.prod(y.shape[1:-1]) * x.dtype.itemsize
+
+    def to_kernel_by_size(x, y):
+        return (to_kernel_turned if len(x) * patches_of(x, y) <= 2 * _CACHE else to_kernel_product)(x, y)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
     if groups > 1:
         return Bilinear(maps)
-    return Bilinear(maps, _batched((to_x_plain, to_kernel_product, correlate), spatial), in_turn=True)
+    return Bilinear(maps, _batched((to_x_plain, to_kernel_by_size, correlate), spatial), in_turn=True)
 
 
 def _batched(maps: Maps, spatial: int) -> Maps:
@@ -142,8 +157,8 @@ def _batched(maps: Maps, spatial: int) -> Maps:
 
 
 def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array, size: int) -> jax.Array:
-    """Sums `function` over the batch, in chunks whose patches, `size` numbers for each sample, stay in the cache."""
-    most = max(1, _CACHE // (size * x.dtype.itemsize))
+    """Sums `function` over the batch, in chunks whose patches, `size` bytes for each sample, stay in the cache."""
+    most = max(1, _CACHE // size)
     chunk = next(n for n in range(min(most, len(x)), 0, -1) if len(x) % n == 0)
     if chunk == len(x):
         return function(x, y)

@@ -31,7 +31,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
       >>> functional.dense(jnp.ones((4, 3)), jnp.ones((3, 2)), jnp.zeros(2))[0].tolist()
       [3.0, 3.0]
     """
-    _check.floating("dense", x)
+    x = _check.floating("dense", x)
     if x.ndim == 0 or kernel.ndim != 2 or x.shape[-1] != kernel.shape[0]:
         wants = f"takes {kernel.shape[0]} features" if kernel.ndim == 2 else f"must be (in, out), got {_check.describe(kernel)}"
         raise ValueError(f"dense: kernel {wants}, x is {_check.describe(x)}")

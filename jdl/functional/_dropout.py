@@ -30,7 +30,7 @@ def dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax.Array:
 
     Source: Srivastava et al., "Dropout", https://jmlr.org/papers/v15/srivastava14a.html.
     """
-    _check.floating("dropout", x)
+    x = _check.floating("dropout", x)
     _check.within("dropout", 0, 1, rate=rate)
     keep = 1 - jnp.asarray(rate, jnp.float32)
     kept = jax.random.bernoulli(key, keep, x.shape)

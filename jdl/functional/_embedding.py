@@ -28,5 +28,6 @@ def embedding(ids: jax.Array, table: jax.Array) -> jax.Array:
 
     Source: Bengio et al., "A Neural Probabilistic Language Model", https://jmlr.org/papers/v3/bengio03a.html.
     """
+    ids = _check.array(ids)
     _check.indices("embedding", "ids", ids, table.shape[0])
-    return table.at[ids].get(mode="fill", fill_value=jnp.nan)
+    return jnp.asarray(table).at[ids].get(mode="fill", fill_value=jnp.nan, wrap_negative_indices=False)

@@ -1,5 +1,7 @@
 """Flattening of feature axes."""
 
+import math
+
 import jax
 
 from jdl.functional import _check
@@ -21,4 +23,4 @@ def flatten(x: jax.Array) -> jax.Array:
       (2, 12)
     """
     _check.rank("flatten", x, range(1, 65), "(batch, ...)")
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))

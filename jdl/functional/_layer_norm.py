@@ -65,7 +65,7 @@ def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1
 
 
 def _widened(name: str, x: jax.Array, **weights: jax.Array | None) -> jax.Array:
-    _check.floating(name, x)
+    x = _check.floating(name, x)
     _check.rank(name, x, range(1, 65), "(..., features)")
     for key, weight in weights.items():
         if weight is not None and weight.shape != x.shape[-1:]:

@@ -31,6 +31,7 @@ def max_pool(
       `(batch, *spatial_out, channels)`, of the dtype of `x`.
 
     Raises:
+      TypeError: if `x` is not numbers.
       ValueError: if ranks don't fit, or a window is larger than the padded input.
 
     Example:
@@ -40,10 +41,13 @@ def max_pool(
       [1.0, 3.0]
     """
     window, stride, pads = _geometry("max_pool", x, window, stride, padding)
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.number):
+        raise TypeError(f"max_pool: x must be numbers, got {_check.describe(x)}")
     lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else jnp.iinfo(x.dtype).min
     x = _pad(x, lowest, pads)
     if max(window) > _WIDEST:
-        return jax.lax.reduce_window(x, jnp.asarray(lowest, x.dtype), jax.lax.max, (1, *window, 1), (1, *stride, 1), "VALID")
+        return jax.lax.reduce_window(x, np.asarray(lowest, x.dtype), jax.lax.max, (1, *window, 1), (1, *stride, 1), "VALID")
     return _slide(x, window, stride, lambda a, b: jnp.where((a >= b) | (a != a), a, b))  # the first of equals; NaN stays
 
 
@@ -71,11 +75,11 @@ def avg_pool(
       >>> functional.avg_pool(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
       [0.5, 2.5]
     """
-    _check.floating("avg_pool", x)
+    x = _check.floating("avg_pool", x)
     window, stride, pads = _geometry("avg_pool", x, window, stride, padding)
     x = _pad(x, 0, pads)
     if max(window) > _WIDEST:
-        total = jax.lax.reduce_window(x, jnp.zeros((), x.dtype), jax.lax.add, (1, *window, 1), (1, *stride, 1), "VALID")
+        total = jax.lax.reduce_window(x, np.zeros((), x.dtype), jax.lax.add, (1, *window, 1), (1, *stride, 1), "VALID")
     else:
         total = _slide(x, window, stride, jnp.add)
     return total / math.prod(window)
@@ -97,7 +101,7 @@ def global_max_pool(x: jax.Array) -> jax.Array:
       [[6.0, 7.0]]
     """
     _check.rank("global_max_pool", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
-    return x.max(axis=range(1, x.ndim - 1))
+    return jnp.asarray(x).max(axis=range(1, x.ndim - 1))
 
 
 def global_avg_pool(x: jax.Array) -> jax.Array:
@@ -115,7 +119,7 @@ def global_avg_pool(x: jax.Array) -> jax.Array:
       >>> functional.global_avg_pool(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
       [[3.0, 4.0]]
     """
-    _check.floating("global_avg_pool", x)
+    x = _check.floating("global_avg_pool", x)
     _check.rank("global_avg_pool", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
     return x.mean(axis=range(1, x.ndim - 1))
 

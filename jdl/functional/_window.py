@@ -9,7 +9,7 @@ Padding = str | int | Sequence[tuple[int, int]]
 
 def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
     """One size for each spatial axis, from one for all or one each."""
-    sizes = (size,) * spatial if isinstance(size, int) else tuple(size)
+    sizes = tuple(size) if isinstance(size, Sequence) else (size,) * spatial
     _check.positive(name, **{what: sizes})
     if len(sizes) != spatial:
         raise ValueError(f"{name}: {what} {sizes} has {len(sizes)} entries for {spatial} spatial axes")

@@ -54,7 +54,7 @@ def batch_norm(
     _check.within("batch_norm", 0, 1, momentum=momentum)
 
     def init(key: jax.Array, x: Any) -> tuple[dict, dict]:
-        _check.floating("batch_norm", x)
+        x = _check.floating("batch_norm", x)
         _check.rank("batch_norm", x, range(2, 65), "(batch, ..., features)")
         shape, wide = x.shape[-1:], jnp.promote_types(x.dtype, jnp.float32)
         params = {"scale": parameter(key, "scale", scale_init, shape, x), "bias": parameter(key, "bias", bias_init, shape, x)}
@@ -62,8 +62,11 @@ def batch_norm(
 
     def apply(params: dict, state: dict, x: jax.Array, *, key: Any = None, train: bool = False) -> tuple[jax.Array, dict]:
         del key  # nothing is drawn
+        x = _check.floating("batch_norm", x)
         _check.rank("batch_norm", x, range(2, 65), "(batch, ..., features)")
         mean, variance = state["mean"], state["variance"]
+        if mean.shape != x.shape[-1:]:
+            raise ValueError(f"batch_norm: statistics are of {mean.size} features, x is {_check.describe(x)}")
         if train:
             mean, variance = functional.moments(x, axis_name=axis_name)
             mix = lambda old, new: (momentum * old + (1 - momentum) * new).astype(old.dtype)

@@ -58,7 +58,7 @@ def conv(
         raise ValueError(f"conv: {features} features can't be split into {groups} groups")
 
     def init(key: jax.Array, x: Any) -> dict:
-        _check.floating("conv", x)
+        x = _check.floating("conv", x)
         _check.rank("conv", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
         if x.shape[-1] % groups:
             raise ValueError(f"conv: the channels of {_check.describe(x)} can't be split into {groups} groups")

@@ -39,7 +39,7 @@ def dense(
     _check.positive("dense", features=features)
 
     def init(key: jax.Array, x: Any) -> dict:
-        _check.floating("dense", x)
+        x = _check.floating("dense", x)
         _check.rank("dense", x, range(1, 65), "(..., features)")
         params = {"kernel": parameter(key, "kernel", kernel_init, (x.shape[-1], features), x)}
         return params | ({"bias": parameter(key, "bias", bias_init, (features,), x)} if bias else {})

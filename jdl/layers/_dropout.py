@@ -33,7 +33,7 @@ def dropout(rate: float | jax.Array) -> Layer:
 
     def apply(params: dict, state: dict, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, dict]:
         del params  # it has none
-        _check.floating("dropout", x)
+        x = _check.floating("dropout", x)
         if not train:
             return x, state
         if key is None:

@@ -71,6 +71,6 @@ def rms_norm(*, epsilon: float = 1e-6, scale_init: initializers.Initializer = in
 
 
 def _features(name: str, x: Any) -> tuple[int, ...]:
-    _check.floating(name, x)
+    x = _check.floating(name, x)
     _check.rank(name, x, range(1, 65), "(..., features)")
     return x.shape[-1:]
