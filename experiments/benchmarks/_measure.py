@@ -14,8 +14,8 @@ import rich
 from rich.table import Table
 
 
-def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, float]:
-    """Median seconds of each, over rounds in which all take turns, after one warm-up of each."""
+def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, np.ndarray]:
+    """Seconds of each in every round, in which all take turns, after one warm-up of each."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for call in contestants.values():
         jax.block_until_ready(call())
@@ -24,18 +24,18 @@ def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(taken)) for name, taken in seconds.items()}
+    return {name: np.array(taken) for name, taken in seconds.items()}
 
 
-def show(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-    """Prints milliseconds for each row and contestant, and how many times the first takes the time of the last."""
+def show(title: str, rows: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Prints milliseconds, medians, and the median over rounds of the first's time over the last's."""
     names = list(next(iter(rows.values())))
     table = Table(title, *names, f"{names[0]} / {names[-1]}")
     for column in table.columns[1:]:
         column.justify = "right"
     for row, seconds in rows.items():
-        ratio = seconds[names[0]] / seconds[names[-1]]
-        table.add_row(row, *(f"{1e3 * seconds[name]:.1f}" for name in names), f"{ratio:.2f}")
+        ratio = np.median(seconds[names[0]] / seconds[names[-1]])
+        table.add_row(row, *(f"{1e3 * np.median(seconds[name]):.1f}" for name in names), f"{ratio:.2f}")
     rich.print(table)
 
 
@@ -44,4 +44,4 @@ def environment() -> None:
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "jdl"))
     device = jax.devices()[0].device_kind
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{date.today()}, {versions}, Python {platform.python_version()}, {device}, {cores} cores; medians in milliseconds")
+    print(f"{date.today()}, {versions}, Python {platform.python_version()}, {device}, {cores} cores; milliseconds, medians")

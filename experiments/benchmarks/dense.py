@@ -3,39 +3,41 @@
 python experiments/benchmarks/dense.py
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from _measure import environment, show, side_by_side
 
 from jdl import functional
 
-ACTIVATIONS = {"GELU": jax.nn.gelu, "ReLU": jax.nn.relu}
+
+def plain(x, kernel, bias=None):
+    return x @ kernel if bias is None else x @ kernel + bias
 
 
-def plain(x, kernel, bias):
-    return x @ kernel + bias
-
-
-def gradient_of(dense, activation, shapes):
+def gradient_of(dense, activation, biases):
     """A compiled gradient, of params and input, of the sum of squares of a network's output."""
+    shapes = {"x": (16, 128, 256), "kernel1": (256, 1024), "kernel2": (1024, 256)}
+    shapes |= {"bias1": (1024,), "bias2": (256,)} if biases else {}
     keys = jax.random.split(jax.random.key(0), len(shapes))
-    arguments = [jax.random.normal(key, shape) / 16 for key, shape in zip(keys, shapes)]
+    arguments = {name: jax.random.normal(key, shape) / 16 for key, (name, shape) in zip(keys, shapes.items())}
 
-    def loss(x, kernel1, bias1, kernel2, bias2):
-        return jnp.square(dense(activation(dense(x, kernel1, bias1)), kernel2, bias2)).sum()
+    def loss(p):
+        hidden = activation(dense(p["x"], p["kernel1"], p.get("bias1")))
+        return jnp.square(dense(hidden, p["kernel2"], p.get("bias2"))).sum()
 
-    gradient = jax.jit(jax.grad(loss, range(5)))
-    return lambda: gradient(*arguments)
+    return functools.partial(jax.jit(jax.grad(loss)), arguments)
 
 
 def main():
     environment()
-    shapes = [(16, 128, 256), (256, 1024), (1024,), (1024, 256), (256,)]
     rows = {}
-    for name, activation in ACTIVATIONS.items():
-        contestants = {"plain JAX": plain, "jdl": functional.dense}
-        contestants = {key: gradient_of(dense, activation, shapes) for key, dense in contestants.items()}
-        rows[name] = side_by_side(contestants, rounds=15)
+    for biases in (False, True):
+        for name, activation in {"GELU": jax.nn.gelu, "ReLU": jax.nn.relu}.items():
+            contestants = {"plain JAX": plain, "jdl": functional.dense}
+            contestants = {key: gradient_of(dense, activation, biases) for key, dense in contestants.items()}
+            rows[f"{name}, {'with' if biases else 'without'} biases"] = side_by_side(contestants, rounds=25)
     show("gradient, 2048 rows, 256-1024-256", rows)
 
 

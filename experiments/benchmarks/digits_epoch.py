@@ -32,7 +32,12 @@ def lax_pool(window):
     return L.function(lambda x: jax.lax.reduce_window(x, -jax.numpy.inf, jax.lax.max, shape, shape, "VALID"))
 
 
-def network(conv, pool):
+def convolutions(conv, pool):
+    """The layers that differ, and little else."""
+    return L.chain(conv(32, 3), jax.nn.relu, pool(2), conv(64, 3), jax.nn.relu, pool(2), L.flatten, L.dense(10))
+
+
+def whole(conv, pool):
     """As in experiments/digits.py."""
     return L.chain(
         *(conv(32, 3), L.batch_norm(), jax.nn.relu, pool(2)),
@@ -52,9 +57,12 @@ def epoch(model, data, members):
 def main(members: int):
     data, _ = digits.load()
     environment()
-    networks = {"lax": network(lax_conv, lax_pool), "jdl": network(functools.partial(L.conv, bias=False), L.max_pool)}
-    contestants = {name: epoch(model, data, members) for name, model in networks.items()}
-    show("an epoch of digits, 14 steps of 64", {f"members: {members}": side_by_side(contestants, rounds=5 if members == 1 else 1)})
+    rows = {}
+    for name, network in {"convolutions and pooling": convolutions, "with batch norm and dropout": whole}.items():
+        networks = {"lax": network(lax_conv, lax_pool), "jdl": network(functools.partial(L.conv, bias=False), L.max_pool)}
+        contestants = {contestant: epoch(model, data, members) for contestant, model in networks.items()}
+        rows[name] = side_by_side(contestants, rounds=7 if members == 1 else 1)
+    show(f"an epoch of digits, 14 steps of 64, members: {members}", rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
 
 class Interval(NamedTuple):
@@ -43,6 +42,8 @@ def interval(values: Any, *, axis: int = -1, confidence: float = 0.95) -> Interv
 
     Source: Student, "The Probable Error of a Mean", https://doi.org/10.2307/2331554.
     """
+    from scipy import special  # here, since it takes longer to import than all of jdl
+
     values = np.asarray(values, float)
     if not (n := values.shape[axis]):
         raise ValueError("interval: there are no members")
