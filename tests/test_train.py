@@ -13,9 +13,9 @@ from jdl import layers as L
 LINE = jnp.linspace(-1, 1, 40).reshape(-1, 1), jnp.linspace(1, 3, 40).reshape(-1, 1)
 
 
-def run_of(model, data=LINE, loss=losses.mean_squared_error, batch_size=8, learning_rate=0.1, **named):
+def run_of(model, loss=losses.mean_squared_error, batch_size=8, learning_rate=0.1, optimizer=optax.adam, **named):
     objective = train.objective(model, loss, **named)
-    return train.run(train.step(objective, optax.adam(learning_rate)), batch_size=batch_size)
+    return train.run(train.step(objective, optimizer(learning_rate)), batch_size=batch_size)
 
 
 NOISY = L.chain(L.dense(8, bias=False), L.batch_norm(), jax.nn.relu, L.dropout(0.3), L.dense(1))
@@ -44,7 +44,7 @@ def test_an_entry_of_the_order_needs_no_other(key):
 
 def test_step_equals_optax_by_hand(key):
     objective = train.objective(NOISY, losses.mean_squared_error, penalty=regularizers.l2(0.01, "**/kernel"))
-    optimizer = optax.adam(0.1)
+    optimizer = optax.sgd(0.1, momentum=0.9)
     step = train.step(objective, optimizer)
     before = step.init(key, LINE)
     after, measured = jax.jit(step.update)(before, LINE)
@@ -95,7 +95,7 @@ def test_every_sample_once_an_epoch(key):
 
 
 def test_a_population_is_its_members(key):
-    run = run_of(NOISY)
+    run = run_of(NOISY, optimizer=optax.sgd)  # Adam divides by the gradient, so it blows up the rounding of one near 0
     keys = jax.random.split(key, 3)
     members = train.population(run)
     together, curves = jax.jit(members.advance, static_argnums=2)(members.init(keys, LINE), LINE, 6)
