@@ -1,5 +1,6 @@
 """Batch normalisation, as statistics and as the map that uses them."""
 
+import functools
 from collections.abc import Hashable
 
 import jax
@@ -26,11 +27,29 @@ def moments(x: jax.Array, *, axis_name: Hashable | None = None) -> tuple[jax.Arr
       (2.0, 1.0)
     """
     x = _check.floating("moments", x)
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    axes = tuple(range(x.ndim - 1))
-    average = (lambda a: a) if axis_name is None else (lambda a: jax.lax.pmean(a, axis_name))
-    mean = average(x.mean(axes))
-    return mean, average(jnp.square(x - jnp.expand_dims(mean, axes)).mean(axes))
+    return _moments(axis_name, x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _moments(axis_name: Hashable | None, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mean = _average(axis_name, x)
+    return mean, _average(axis_name, jnp.square(x - _spread(mean, x)))
+
+
+@_moments.defjvp
+def _moments_jvp(axis_name, primals, tangents):  # the mean's tangent times sum(x - mean), which is 0, is left out
+    (x,), (dx,) = primals, tangents
+    mean, variance = _moments(axis_name, x)
+    return (mean, variance), (_average(axis_name, dx), _average(axis_name, 2 * (x - _spread(mean, x)) * dx))
+
+
+def _average(axis_name: Hashable | None, x: jax.Array) -> jax.Array:
+    mean = x.mean(range(x.ndim - 1))
+    return mean if axis_name is None else jax.lax.pmean(mean, axis_name)
+
+
+def _spread(feature: jax.Array, x: jax.Array) -> jax.Array:
+    return jnp.expand_dims(feature, range(x.ndim - 1))
 
 
 def batch_norm(
@@ -76,6 +95,17 @@ def batch_norm(
     factor = jax.lax.rsqrt(variance.astype(wide) + epsilon)
     if scale is not None:
         factor = factor * scale.astype(wide)
-    spread = lambda a: jnp.expand_dims(a.astype(wide), range(x.ndim - 1))
-    y = (x.astype(wide) - spread(mean)) * spread(factor)
-    return (y if bias is None else y + spread(bias)).astype(x.dtype)
+    shift = jnp.zeros_like(factor) if bias is None else bias.astype(wide)
+    return _normalise(x.astype(wide), mean.astype(wide), factor, shift).astype(x.dtype)
+
+
+@jax.custom_jvp
+def _normalise(x: jax.Array, mean: jax.Array, factor: jax.Array, shift: jax.Array) -> jax.Array:
+    return (x - _spread(mean, x)) * _spread(factor, x) + _spread(shift, x)
+
+
+@_normalise.defjvp
+def _normalise_jvp(primals, tangents):  # the mean and the shift share one sum over the samples
+    (x, mean, factor, _), (dx, dmean, dfactor, dshift) = primals, tangents
+    dy = _spread(factor, x) * dx + (x - _spread(mean, x)) * _spread(dfactor, x) + _spread(dshift - factor * dmean, x)
+    return _normalise(*primals), dy

@@ -1,5 +1,6 @@
 """Pooling in one to three dimensions, as element-wise operations on strided slices: XLA fuses them, and their gradients."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -139,10 +140,14 @@ def _pad(x: jax.Array, value: float, pads: Sequence[tuple[int, int]]) -> jax.Arr
 def _slide(x: jax.Array, window: Sequence[int], stride: Sequence[int], combine: Callable) -> jax.Array:
     """Combines what every window sees, axis by axis from the last, so that the first of equal values is the first in row order."""
     for axis in reversed(range(1, x.ndim - 1)):
-        size, step = window[axis - 1], stride[axis - 1]
-        places = (x.shape[axis] - size) // step + 1
-        slices = [jax.lax.slice_in_dim(x, k, k + (places - 1) * step + 1, step, axis) for k in range(size)]
-        x = slices[0]
-        for other in slices[1:]:
-            x = combine(x, other)
+        x = functools.reduce(combine, _seen(x, axis, window[axis - 1], stride[axis - 1]))
     return x
+
+
+def _seen(x: jax.Array, axis: int, size: int, step: int) -> list[jax.Array]:
+    """The first that every window sees along an axis, the second, and so on."""
+    places = (x.shape[axis] - size) // step + 1
+    if size != step:
+        return [jax.lax.slice_in_dim(x, k, k + (places - 1) * step + 1, step, axis) for k in range(size)]
+    tiles = jax.lax.slice_in_dim(x, 0, places * size, 1, axis).reshape(*x.shape[:axis], places, size, *x.shape[axis + 1 :])
+    return [jax.lax.squeeze(one, (axis + 1,)) for one in jax.lax.split(tiles, (1,) * size, axis + 1)]  # the gradient: one copy

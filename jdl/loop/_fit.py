@@ -1,6 +1,7 @@
 """The Python around a run: compiles it, drives it in chunks of about a second, and tells what happens."""
 
-import json
+import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from jdl import train
 from jdl.functional import _check
+from jdl.loop._lines import metric_lines
 from jdl.loop._progress import Progress
 from jdl.train import Run, TrainState
 from jdl.train._run import rows
@@ -70,49 +72,64 @@ def fit(
         raise TypeError(f"fit: key must be jax.random.key(0) or an array of such keys, got {_check.describe(key)}")
     size = rows(data)
     data = jax.tree.map(jnp.asarray, data)
-    measure = lambda evaluate, train_state: evaluate(train_state)
     if key.ndim:
-        run, measure = train.population(run), jax.vmap(measure, (None, 0))
+        run = train.population(run)
     train_state = _unshared(run.init(key, data))
-    lines = _open_new(folder)
+    with metric_lines(folder) as write, Progress(epochs, shown=progress) as bar:
+        start = time.perf_counter()
+        advance, measure = _compile(run, evaluate, train_state, data, mapped=bool(key.ndim))
+        compile_seconds = time.perf_counter() - start
 
-    start = time.perf_counter()
-    advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, data, 0, 1).compile()
-    if evaluate is not None:
-        evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
-        measure = jax.jit(measure).lower(evaluate, train_state).compile()
-    compile_seconds = time.perf_counter() - start
-
-    records: list[dict[str, Any]] = []
-    start, limit = time.perf_counter(), 1
-    with Progress(epochs, shown=progress) as bar:
+        records: list[dict[str, Any]] = []
+        start, pace = time.perf_counter(), _Pace()
         for epoch in range(epochs):
-            sums: dict[str, Any] = {}
-            steps = 0
-            while True:
-                begin = time.perf_counter()
-                train_state, chunk = advance(train_state, data, jnp.int32(epoch), jnp.int32(limit))
-                done, taken, position, total = jax.device_get(chunk)
-                sums = jax.tree.map(np.add, sums, total) if sums else total
-                steps += int(taken)
-                limit = max(1, min(10 * limit, int(taken * _CHUNK / (time.perf_counter() - begin))))
-                if done:
-                    break
-                bar.show(epoch + position / size)
-            record = {"epoch": epoch + 1, "step": np.max(jax.device_get(train_state.step)), "seconds": time.perf_counter() - start}
-            record |= {f"train/{name}": value / steps for name, value in sums.items()}
-            if evaluate is not None:
-                measured = jax.device_get(measure(evaluate, train_state))
-                record |= {f"evaluate/{name}": value for name, value in measured.items()}
+            show = lambda position, epoch=epoch: bar.show(epoch + position / size)
+            train_state, means = _epoch(advance, train_state, data, epoch, pace, show)
+            step = np.max(jax.device_get(train_state.step))
+            record = {"epoch": epoch + 1, "step": step, "seconds": time.perf_counter() - start} | means
+            record |= {f"evaluate/{name}": value for name, value in jax.device_get(measure(train_state)).items()}
             records.append(record)
             bar.show(epoch + 1, record)
-            if lines:
-                lines.write(_json(record) + "\n")
-                lines.flush()
-    if lines:
-        lines.close()
+            write(record)
     history = {name: np.array([record[name] for record in records]) for name in records[0]}
     return train_state, history | {"compile_seconds": np.array(compile_seconds)}
+
+
+def _compile(run: Run, evaluate: Any, train_state: TrainState, data: Any, *, mapped: bool) -> tuple[Callable, Callable]:
+    """The program that advances and the one that evaluates, before either is needed."""
+    advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, data, 0, 1).compile()
+    if evaluate is None:
+        return advance, lambda train_state: {}
+    evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
+    measure = lambda evaluate, train_state: evaluate(train_state)
+    measure = jax.jit(jax.vmap(measure, (None, 0)) if mapped else measure).lower(evaluate, train_state).compile()
+    return advance, functools.partial(measure, evaluate)
+
+
+@dataclasses.dataclass
+class _Pace:
+    """How many steps take about a second, learnt from chunk to chunk."""
+
+    limit: int = 1
+
+    def learn(self, steps: int, seconds: float) -> None:
+        self.limit = max(1, min(10 * self.limit, int(steps * _CHUNK / seconds)))
+
+
+def _epoch(advance: Callable, train_state: TrainState, data: Any, epoch: int, pace: _Pace, show: Callable):
+    """Advances to the end of an epoch, in chunks; returns the train state and the means of the epoch's metrics."""
+    sums: dict[str, Any] = {}
+    steps, done = 0, False
+    while not done:
+        begin = time.perf_counter()
+        train_state, chunk = advance(train_state, data, jnp.int32(epoch), jnp.int32(pace.limit))
+        done, taken, position, total = jax.device_get(chunk)
+        pace.learn(int(taken), time.perf_counter() - begin)
+        sums = jax.tree.map(np.add, sums, total) if sums else total
+        steps += int(taken)
+        if not done:
+            show(position)
+    return train_state, {f"train/{name}": value / steps for name, value in sums.items()}
 
 
 def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any]]:
@@ -147,19 +164,3 @@ def _unshared(train_state: TrainState) -> TrainState:
         return a
 
     return jax.tree.map(own, train_state)
-
-
-def _open_new(folder: str | Path | None):
-    if folder is None:
-        return None
-    path = Path(folder) / "metrics.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        return path.open("x")
-    except FileExistsError:
-        raise FileExistsError(f"fit: {path} exists already; give another folder, nothing was overwritten") from None
-
-
-def _json(record: dict[str, Any]) -> str:
-    plain = lambda x: [plain(y) for y in x] if isinstance(x, list) else (x if np.isfinite(x) else None)  # JSON knows no NaN
-    return json.dumps({name: plain(np.asarray(value).tolist()) for name, value in record.items()})

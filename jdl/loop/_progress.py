@@ -17,7 +17,7 @@ class Progress:
             progress.TextColumn("{task.fields[text]}"),
         )
         self._bar = progress.Progress(*columns, progress.TimeElapsedColumn(), progress.TimeRemainingColumn(), disable=not shown)
-        self._task = self._bar.add_task("", total=epochs, epoch=f"0/{epochs}", text="compiled")
+        self._task = self._bar.add_task("", total=epochs, epoch=f"0/{epochs}", text="compiling")
         self._epochs = epochs
 
     def __enter__(self) -> "Progress":

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from jdl.functional import _check
-from jdl.losses._reduce import Reduction, reduce
+from jdl.functional._reduce import Reduction, reduce
 
 
 def cross_entropy(

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.losses._reduce import Reduction, reduce
+from jdl.functional._reduce import Reduction, reduce
 
 
 def mean_squared_error(
