@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
-from layer_table import GOLDEN, LAYERS, Row, shapes
+from layer_table import GOLDEN, LAYERS, shapes
+from rows._row import Row
 from tolerances import assert_close, assert_equal
 
 from jdl import layers as L
 from jdl.layer import Layer
 
 rows = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
+costly_rows = pytest.mark.parametrize(
+    "row", [pytest.param(row, id=row.name, marks=() if row.often else pytest.mark.slow) for row in LAYERS]
+)
 modes = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluate"])
 
 
@@ -75,11 +79,11 @@ class Case:
 
     def normal(self, tree: Any) -> Any:
         """A tree like this one, of normal numbers."""
-        return jax.tree.map(lambda a: jnp.asarray(self.rng.normal(size=a.shape), a.dtype), tree)
+        return jax.tree.map(lambda a: self.rng.normal(size=a.shape).astype(a.dtype), tree)
 
     def moved(self, tree: Any) -> Any:
         """The tree, changed so that no bias is 0 and no scale is 1; variances stay positive, and activations don't saturate."""
-        return jax.tree.map(lambda a, noise: a + 0.3 * jnp.abs(noise), tree, self.normal(tree))
+        return jax.tree.map(lambda a, noise: a + np.asarray(0.3, a.dtype) * np.abs(noise), onto_host(tree), self.normal(tree))
 
     def apply(self, params, state, *inputs, train=False, use=0, layer=None):
         return (layer or self.jitted).apply(params, state, *inputs, key=self.fresh(use), train=train)
@@ -98,8 +102,13 @@ def case(row, rng, key):
     return Case(row, rng, key)
 
 
+def onto_host(tree):
+    """NumPy's arrays, with which arithmetic compiles nothing."""
+    return jax.tree.map(np.asarray, tree)
+
+
 def cast(tree, dtype):
-    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, tree)
+    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, onto_host(tree))
 
 
 def dot(a, b):
@@ -107,7 +116,7 @@ def dot(a, b):
 
 
 def stack(trees):
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *map(onto_host, trees))
 
 
 @rows
@@ -138,7 +147,7 @@ def test_vmap_over_samples_equals_a_batch(case):
     assert_close(mapped(case.params, case.state, *case.inputs), case.apply(case.params, case.state, *case.inputs)[0])
 
 
-@rows
+@costly_rows
 def test_vmap_over_params_equals_a_loop(case):
     members = [case.moved((case.params, case.state)) for _ in range(3)]
     loop = [case.apply(*pair, *case.inputs, train=True, use=i) for i, pair in enumerate(members)]
@@ -150,7 +159,7 @@ def test_vmap_over_params_equals_a_loop(case):
     assert_close(mapped(stack(members), case.keys(3), *case.inputs), stack(loop))
 
 
-@rows
+@costly_rows
 def test_all_modes_of_differentiation_say_what_finite_differences_say(case):
     with jax.enable_x64(True):
         weights, rest = cast((case.weights, case.rest), "float64")
@@ -170,13 +179,13 @@ def test_all_modes_of_differentiation_say_what_finite_differences_say(case):
             return compiled_both(jax.tree.map(lambda w, d: w + step * d, weights, direction), *rest)
 
         step = 1e-7  # so small that no kink or tie lies within it
-        differences = jax.tree.map(lambda a, b: (a - b) / (2 * step), moved(step), moved(-step))
+        differences = jax.tree.map(lambda a, b: (a - b) / (2 * step), *onto_host((moved(step), moved(-step))))
         derivatives = in_reverse(weights, direction, *rest)
         assert_close(derivatives, in_forward(weights, direction, *rest))
         assert_close(derivatives, differences, scale=100)
 
 
-@rows
+@costly_rows
 def test_vmap_of_gradient_equals_a_loop(case):
     members = [case.moved(case.weights) for _ in range(2)]
     loop = [case.compiled.gradient(weights, case.rest, case.fresh(i)) for i, weights in enumerate(members)]
@@ -239,7 +248,7 @@ def test_no_tracer_leaks(row, rng, key):
         jax.eval_shape(program, jax.random.split(key), *row.sample(rng))
 
 
-@rows
+@costly_rows
 def test_scan_equals_a_loop(case):
     steps = 3
     batches = [case.row.sample(case.rng) for _ in range(steps)]
@@ -259,13 +268,13 @@ def test_scan_equals_a_loop(case):
     assert_close(scanned(case.params, case.state, case.keys(steps), stack(batches)), (state, stack(outputs)))
 
 
-@rows
+@costly_rows
 def test_remat_keeps_the_gradient(case):
     remat = jax.jit(jax.grad(jax.checkpoint(case.loss)))
     assert_close(remat(case.weights, case.rest, case.fresh()), case.compiled.gradient(case.weights, case.rest, case.fresh()))
 
 
-@rows
+@costly_rows
 def test_shard_map_over_the_batch(case):
     mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:4])
     in_specs = P(), P(), *(P("data") for _ in case.inputs)  # params are the same everywhere, so their gradient is summed
@@ -274,7 +283,7 @@ def test_shard_map_over_the_batch(case):
     assert_close(sharded(*args), case.compiled.on_one_device(*args), scale=10)
 
 
-@rows
+@costly_rows
 def test_pmap_over_the_batch(case):
     def summed(*args):
         gradient, output = case.compiled.evaluated(*args)
@@ -306,7 +315,7 @@ def test_structure_is_stable(case, train):
 @rows
 def test_names_and_shapes_are_golden(row):
     golden = json.loads(GOLDEN.read_text())
-    hint = "if that is meant, run `python -m tests.layer_table` and look at the diff"
+    hint = "if that is meant, run `python tests/layer_table.py` and look at the diff"
     assert list(golden) == [row.name for row in LAYERS], hint
     assert golden[row.name] == shapes(row), hint
 

@@ -1,0 +1,46 @@
+"""Values and gradients against PyTorch's, which `tests/parity/make.py` wrote in float64."""
+
+import functools
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from parity import core
+from parity._case import Case, weights
+
+FAMILIES = {"core": core}
+GOLDEN = Path(__file__).parent / "golden" / "torch"
+CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
+
+
+@functools.cache
+def golden(family: str) -> dict[str, np.ndarray]:
+    with np.load(GOLDEN / f"{family}.npz") as file:
+        return dict(file)
+
+
+def assert_near(actual, expected, limit):
+    """Within `limit` of the expected array, relative to its largest entry."""
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(np.asarray(actual, np.float64), expected, rtol=0, atol=limit * max(np.abs(expected).max(), 1e-3))
+
+
+@pytest.mark.parametrize("family, case", CASES, ids=[case.name for _, case in CASES])
+@pytest.mark.parametrize("dtype, limit", [("float32", 1e-5), ("float64", 1e-10)], ids=["float32", "float64"])
+def test_values_and_gradients_are_those_of_pytorch(family: str, case: Case, dtype: str, limit: float):
+    values = {path.removeprefix(f"{case.name}/"): x for path, x in golden(family).items() if path.startswith(f"{case.name}/")}
+    inputs = {path.removeprefix("input/"): x for path, x in values.items() if path.startswith("input/")}
+    moving = {name: x.astype(dtype) for name, x in inputs.items() if x.dtype.kind == "f"}
+    fixed = {name: x for name, x in inputs.items() if name not in moving}
+
+    def loss(moving):
+        output = case.ours(**moving, **fixed)
+        return (output * weights(output.shape).astype(dtype)).sum(), output
+
+    with jax.enable_x64(dtype == "float64"):
+        (_, output), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(moving)
+    assert output.dtype == dtype
+    assert_near(output, values["output"], limit)
+    for name, gradient in gradients.items():
+        assert_near(gradient, values[f"gradient/{name}"], limit)
