@@ -134,11 +134,16 @@ def test_conv_has_the_derivatives_of_lax(normal, x, kernel, geometry):
     assert_close(*results)
 
 
-def test_conv_in_chunks_of_the_batch_is_lax(normal, monkeypatch):
+@pytest.mark.parametrize("shapes, options", [
+    (((6, 9, 3), (2, 3, 4)), {}),
+    (((6, 7, 6, 3), (3, 2, 3, 4)), {"stride": (2, 1), "padding": ((2, 1), (0, 1)), "dilation": (1, 2)}),
+    (((4, 5, 4, 5, 2), (2, 3, 2, 2, 3)), {"stride": (1, 2, 2), "dilation": (2, 1, 1)}),
+])  # fmt: skip
+def test_conv_in_chunks_of_the_batch_is_lax(shapes, options, normal, monkeypatch):
     """Patches of more than the cache holds are summed in turn."""
-    x, kernel = normal(6, 9, 3), normal(2, 3, 4)
-    monkeypatch.setattr(_conv, "_CACHE", 2 * 4 * 9 * 6)  # what two samples need
-    gradient = lambda conv: jax.jit(jax.grad(lambda kernel: jnp.sin(conv(x, kernel)).sum()))
+    x, kernel = normal(*shapes[0]), normal(*shapes[1])
+    monkeypatch.setattr(_conv, "_CHUNK", 600)  # bytes: a few samples of the first, less than one of the others
+    gradient = lambda conv: jax.jit(jax.grad(lambda kernel: jnp.sin(conv(x, kernel, **options)).sum()))
     chunked, whole = gradient(F.conv), gradient(lax_conv)
     assert "while" in chunked.lower(kernel).as_text() and "while" not in whole.lower(kernel).as_text()
     assert_close(chunked(kernel), whole(kernel))

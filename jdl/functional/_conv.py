@@ -13,7 +13,7 @@ from jdl.functional._bilinear import Bilinear, Maps, same_axes
 from jdl.functional._window import Padding, expand, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
-_CACHE = 4 * 2**20  # bytes of patches worked on at a time
+_CHUNK = 2**20  # bytes of patches worked on at a time: they stay in the cache
 
 
 def conv(
@@ -110,16 +110,24 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         turned = jnp.flip(kernel, range(spatial)).swapaxes(-1, -2)
         return correlate(_pad(y, back), turned, (1,) * spatial, ((0, 0),) * spatial, dilation)
 
-    def to_kernel_product(x, y):
-        def product(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
-            patches = _patches(x, window, stride, dilation)
-            rows = patches.reshape(-1, patches.shape[-1]), y.reshape(-1, y.shape[-1])
-            return jax.lax.dot_general(
-                *rows, (((0,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(y.dtype, jnp.float32)
-            )
+    def to_kernel_by_rows(x, y):  # one product for each row of the window, over patches that are one row high
+        rest = window[1:], stride[1:], dilation[1:]
+        starts = [i * dilation[0] for i in range(window[0])]
+        reach = (y.shape[1] - 1) * stride[0] + 1
 
-        total = _sum_in_chunks(product, _pad(x, [(low, high, 0) for low, high in pads]), y, patches_of(x, y))
-        return total.reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
+        def products(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
+            patches = _patches(x, *((1, *sizes) for sizes in rest))
+            rows = (jax.lax.slice_in_dim(patches, start, start + reach, stride[0], axis=1) for start in starts)
+            contract = functools.partial(
+                jax.lax.dot_general,
+                dimension_numbers=(((0,), (0,)), ((), ())),
+                preferred_element_type=jnp.promote_types(y.dtype, jnp.float32),
+            )
+            return jnp.stack([contract(row.reshape(-1, row.shape[-1]), y.reshape(-1, y.shape[-1])) for row in rows])
+
+        x = _pad(x, [(low, high, 0) for low, high in pads])
+        size = x.shape[1] * math.prod(y.shape[2:-1]) * math.prod(window[1:]) * x.shape[-1] * x.dtype.itemsize
+        return _sum_in_chunks(products, x, y, size).reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
 
     def to_kernel_turned(x, y):  # channels are the batch, the batch is the channels, y is the kernel
         reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]
@@ -127,11 +135,9 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         turned = correlate(seen.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), dilation, ((0, 0),) * spatial, stride)
         return jnp.moveaxis(turned, 0, -2)
 
-    def patches_of(x, y):  # bytes for one sample
-        return math.prod(window) * x.shape[-1] * math.prod(y.shape[1:-1]) * x.dtype.itemsize
-
     def to_kernel_by_size(x, y):
-        return (to_kernel_turned if len(x) * patches_of(x, y) <= 2 * _CACHE else to_kernel_product)(x, y)
+        patches = math.prod(window) * x.shape[-1] * y.size // y.shape[-1] * x.dtype.itemsize
+        return (to_kernel_turned if patches <= _CHUNK else to_kernel_by_rows)(x, y)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
     if groups > 1:
@@ -158,7 +164,7 @@ def _batched(maps: Maps, spatial: int) -> Maps:
 
 def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array, size: int) -> jax.Array:
     """Sums `function` over the batch, in chunks whose patches, `size` bytes for each sample, stay in the cache."""
-    most = max(1, _CACHE // size)
+    most = max(1, _CHUNK // size)
     chunk = next(n for n in range(min(most, len(x)), 0, -1) if len(x) % n == 0)
     if chunk == len(x):
         return function(x, y)
