@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,8 @@ def test_alpha_dropout_keeps_mean_and_variance(rate, rng, key):
     y = np.asarray(F.alpha_dropout(key, x, rate), np.float64)
     assert abs(y.mean()) < 6 / math.sqrt(n)
     assert abs((y**2).mean() - 1) < 6 * (y**2).std() / math.sqrt(n)
-    assert_share(y == np.float32(y.min()) if rate < 0.9 else y == np.median(y), rate)
+    values, counts = np.unique(y, return_counts=True)
+    assert_share(y == values[counts.argmax()], rate)
 
 
 def test_feature_alpha_dropout_drops_channels(rng, key):
@@ -139,7 +141,7 @@ def test_gaussian_moments(draw, mean, variance, key):
     y = np.asarray(draw(key, jnp.ones(n)), np.float64)
     assert abs(y.mean() - mean) < 6 * math.sqrt(variance / n)
     assert abs(y.var() - variance) < 6 * variance * math.sqrt(2 / n)
-    assert abs((((y - y.mean()) / y.std()) ** 4).mean() - 3) < 6 * math.sqrt(96 / n)
+    assert abs((((y - y.mean()) / y.std()) ** 4).mean() - 3) < 6 * math.sqrt(24 / n)
 
 
 def test_gaussian_noise_at_traced_deviations(rng, key):
@@ -161,7 +163,8 @@ def test_drop_block_drops_blocks(spatial, block, key):
     y = np.asarray(F.drop_block(key, jnp.ones((samples, *spatial, 2)), rate, block), np.float64)
     dropped = y == 0
     axes = tuple(range(1, y.ndim - 1))
-    windows = np.lib.stride_tricks.sliding_window_view(dropped, block, axes).all(tuple(range(-len(block), 0)))
+    views = np.lib.stride_tricks.sliding_window_view(dropped, block, axes)
+    windows = np.asarray(views.all(tuple(range(-len(block), 0))))
     gamma = rate / np.prod(block) * np.prod([n / (n - b + 1) for n, b in zip(spatial, block)])
     covered, expected = np.zeros_like(dropped), np.ones(spatial)
     for start in itertools.product(*(range(n - b + 1) for n, b in zip(spatial, block))):
@@ -218,9 +221,7 @@ def test_token_drop_as_a_layer(rng, key):
 
 
 def _network(drop):
-    return L.chain(
-        L.batch_norm(), drop, scale=L.dense(3, bias=False, kernel_init=lambda key, shape, dtype: jnp.eye(3, dtype=dtype))
-    )
+    return L.chain(L.batch_norm(), drop)
 
 
 def test_monte_carlo_draws_dropout_but_no_batch_statistics(rng, key):
@@ -242,10 +243,15 @@ def test_monte_carlo_draws_dropout_but_no_batch_statistics(rng, key):
 def test_monte_carlo_of_a_model_that_never_draws(rng, key):
     x, model = jnp.asarray(rng.normal(size=(2, 3)), jnp.bfloat16), _network(L.dropout(0.5))
     params, state = model.init(jax.random.clone(key), x)
-    mean, deviation = L.monte_carlo(model, params, state, x, key=key, samples=4)
-    assert_equal(mean, model.apply(params, state, x)[0])
+
+    @jax.jit
+    def predict(x, key):
+        (mean, deviation), back = jax.vjp(lambda x: L.monte_carlo(model, params, state, x, key=key, samples=4), x)
+        return mean, deviation, *back((jnp.zeros_like(mean), jnp.ones_like(deviation)))
+
+    mean, deviation, of_x = predict(x, key)
+    assert_close(mean, model.apply(params, state, x)[0])
     assert_equal(deviation, jnp.zeros_like(x))
-    of_x = jax.grad(lambda x: L.monte_carlo(model, params, state, x, key=jax.random.clone(key), samples=4)[1].sum())(x)
     assert_equal(of_x, jnp.zeros_like(x))
 
 
@@ -297,7 +303,7 @@ def test_values_out_of_range_are_refused(make, message):
 def test_monte_carlo_refuses_raw_keys_and_integers(key):
     with pytest.raises(TypeError, match="key must be a typed key"):
         L.monte_carlo(L.dropout(0.5), {}, {}, jnp.ones(3), key=jnp.zeros(2, "uint32"), samples=2)
-    with pytest.raises(TypeError, match="monte_carlo: .* int32"):
+    with pytest.raises(TypeError, match=r"monte_carlo: .* int32"):
         L.monte_carlo(L.function(lambda x: x.astype(int)), {}, {}, jnp.ones(3), key=key, samples=2)
     with pytest.raises(TypeError, match="always: layer must be a Layer"):
-        L.always(3)
+        L.always(cast(Any, 3))
