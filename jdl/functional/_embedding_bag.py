@@ -49,7 +49,7 @@ def embedding_bag(
         raise ValueError(f'embedding_bag: weights are for reduction="sum", got "{reduction}"')
     _check.same_shape("embedding_bag", ids=ids, weights=ids if weights is None else weights, where=ids if where is None else where)
     counts = jnp.ones(ids.shape, bool) if where is None else jnp.asarray(where, bool)
-    ids = ids if where is None else jnp.where(counts, ids, jnp.zeros((), ids.dtype))
+    ids = ids if where is None else jnp.where(counts, ids, 0)
     _check.indices("embedding_bag", "ids", ids, table.shape[0])
     wide = jnp.promote_types(table.dtype, jnp.float32)
     rows, shown = embedding(ids, table).astype(wide), jnp.expand_dims(counts, -1)

@@ -31,7 +31,7 @@ def einsum(
       bias_axes: axes of the output along which the bias varies; without any there is none.
       kernel_init: makes the kernel as a matrix, whose rows are the axes that are summed over, that is then reshaped. Axes that the
         input, the kernel and the output share have a matrix for each entry.
-      bias_init: makes the bias. Its axes are those of the output from the first of `bias_axes` on, of length 1 where it is constant.
+      bias_init: makes the bias. Its axes are those of the output from the first of `bias_axes` on, of length 1 where not named.
 
     Returns:
       A Layer with params `kernel` and `bias`.
