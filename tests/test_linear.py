@@ -22,7 +22,7 @@ def fans(layer, *shapes):
     """Fan-in and fan-out that the initializer of the kernel sees, and the kernel that it makes of 0, 1, ..."""
     seen = []
 
-    def count(key, shape, dtype, out_sharding=None):
+    def count(key, shape, dtype):
         seen.append(tuple(shape))
         return jnp.arange(np.prod(shape), dtype=dtype).reshape(shape)
 
@@ -228,7 +228,7 @@ def test_one_hot_is_the_look_up(normal):
         jax.value_and_grad(lambda table, one_hot=one_hot: jnp.sin(F.embedding(ids, table, one_hot=one_hot)).sum())(table)
         for one_hot in (False, True)
     ]
-    assert_close(*results)
+    assert_close(results[0], results[1])
 
 
 @pytest.mark.parametrize("bad", [-1, 5])
@@ -260,12 +260,12 @@ def test_attend_is_the_product_with_the_transpose(normal):
 
 @pytest.mark.parametrize("reduction, by_hand", [("mean", np.mean), ("sum", np.sum), ("max", np.max)])
 def test_embedding_bag_by_hand(normal, reduction, by_hand):
-    table, ids = normal(5, 3), np.array([[[1, 4, 4], [0, 2, 1]]])
-    where = np.array([[[True, False, True], [False, True, False]]])
+    table, ids = normal(5, 3), jnp.array([[[1, 4, 4], [0, 2, 1]]])
+    where = jnp.array([[[True, False, True], [False, True, False]]])
     bag = functools.partial(F.embedding_bag, table=table, reduction=reduction)
-    rows = np.asarray(table)[ids]
+    rows = np.asarray(table)[np.asarray(ids)]
     assert_close(bag(ids), jnp.asarray(by_hand(rows, axis=2)))
-    counted = [by_hand(rows[*place][where[*place]], axis=0) for place in np.ndindex(1, 2)]
+    counted = [by_hand(rows[*place][np.asarray(where)[*place]], axis=0) for place in np.ndindex(1, 2)]
     assert_close(bag(ids, where=where), jnp.asarray(np.stack(counted)[None]))
 
 
@@ -322,7 +322,7 @@ def test_mlp_is_dense_layers_with_activations_between(key, normal):
 
 
 def test_mlp_drops_after_every_activation(key):
-    model = L.mlp((1000, 1000), dropout=0.25, activation=jnp.ones_like, kernel_init=lambda key, shape, dtype, _: jnp.eye(*shape))
+    model = L.mlp((1000, 1000), dropout=0.25, activation=jnp.ones_like, activate_last=True)
     x = jnp.ones((1, 1000))
     params, state = model.init(key, x)
     y = model.apply(params, state, x, key=key, train=True)[0]
@@ -358,7 +358,7 @@ def test_gated_mlp_ends_as_wide_as_its_input(key):
     (lambda: L.dense((3, 0)), r"dense: features must be a positive integer, got \(3, 0\)"),
     (lambda: L.dense(()), r"dense: features and axis must be integers, one or more, got \(\) and -1"),
     (lambda: L.dense(3, axis=()), "dense: features and axis must be integers, one or more"),
-    (lambda: L.dense(3, axis=1.0), "dense: features and axis must be integers, one or more, got 3 and 1.0"),
+    (lambda: L.dense(3, axis=1.0), "dense: features and axis must be integers, .* got 3 and 1.0"),  # type: ignore[arg-type]
     (lambda: L.einsum("bd,dk->bk", (6, 0)), r"einsum: shape must be a positive integer, got \(6, 0\)"),
     (lambda: L.einsum("bd,dk->bk", (6, 2), bias_axes="d"), 'einsum: bias_axes "d" must be axes of the output of "bd,dk->bk"'),
     (lambda: L.einsum("...d,dk->...k", (6, 2), bias_axes="."), 'einsum: bias_axes "." must be axes of the output'),

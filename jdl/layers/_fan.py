@@ -1,14 +1,14 @@
 """Initializers of kernels whose fan-in is not the last axis but one."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
-from jax.nn import initializers
 
 
-def fan_in(initializer: initializers.Initializer, inputs: Sequence[int], each: Sequence[int] = ()) -> initializers.Initializer:
+def fan_in(initializer: Any, inputs: Sequence[int], each: Sequence[int] = ()) -> Callable[..., jax.Array]:
     """An initializer of kernels in which each output sums over the axes `inputs`.
 
     It makes a matrix, `(prod(inputs), prod(outputs))`, from which every initializer tells the fans rightly, and reshapes it.
@@ -19,10 +19,10 @@ def fan_in(initializer: initializers.Initializer, inputs: Sequence[int], each: S
       each: axes of the kernel for each entry of which there is a matrix of its own.
     """
 
-    def init(key: jax.Array, shape: Sequence[int], dtype=float, out_sharding=None) -> jax.Array:
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
         outputs = [axis for axis in range(len(shape)) if axis not in (*inputs, *each)]
         rows, columns, matrices = (math.prod(shape[axis] for axis in axes) for axes in (inputs, outputs, each))
-        matrix = lambda key: initializer(key, (rows, columns), dtype, out_sharding)
+        matrix = lambda key: initializer(key, (rows, columns), dtype)
         kernel = jax.vmap(matrix)(jax.random.split(key, matrices)) if each else matrix(key)
         order = (*each, *inputs, *outputs)
         return kernel.reshape([shape[axis] for axis in order]).transpose(np.argsort(order))

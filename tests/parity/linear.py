@@ -1,5 +1,7 @@
 """Bilinear maps, gated MLPs and embeddings, and what PyTorch calls them."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -7,7 +9,7 @@ from jdl import functional as F
 from jdl import layers as L
 from parity._case import Case
 
-IDS = np.array([[3, 1, 3], [0, 4, 2], [1, 1, 0], [0, 0, 0]], np.int32)
+IDS: Any = np.array([[3, 1, 3], [0, 4, 2], [1, 1, 0], [0, 0, 0]], np.int32)
 MASK = IDS != 0  # the last bag is empty
 
 
@@ -22,7 +24,7 @@ def _gated(name: str, make, activation) -> Case:
     return Case(name, {"x": (4, 5), "gate": (5, 6), "up": (5, 6), "down": (6, 5)}, ours, theirs)
 
 
-def _bag(name: str, reduction: str) -> Case:
+def _bag(name: str, reduction: Any) -> Case:
     return Case(
         name,
         {"table": (5, 4)},
