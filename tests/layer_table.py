@@ -11,6 +11,10 @@ from rows import core, noise
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *noise.ROWS)
+from rows import core, linear
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *linear.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

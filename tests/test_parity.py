@@ -10,6 +10,10 @@ from parity import core, noise
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "noise": noise}
+from parity import core, linear
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "linear": linear}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

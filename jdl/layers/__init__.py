@@ -1,5 +1,6 @@
 """Floor 3: layers. Each is a thin wrapper of a function of `jdl.functional`; functions of arrays are layers as they are."""
 
+from jdl.functional import attend as attend
 from jdl.functional import flatten as flatten
 from jdl.functional import global_avg_pool as global_avg_pool
 from jdl.functional import global_max_pool as global_max_pool
@@ -15,6 +16,8 @@ from jdl.layer import stateless as stateless
 from jdl.layers._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.layers._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
 from jdl.layers._batch_norm import batch_norm as batch_norm
+from jdl.layers._bias import bias as bias
+from jdl.layers._bilinear import bilinear as bilinear
 from jdl.layers._conv import conv as conv
 from jdl.layers._dense import dense as dense
 from jdl.layers._drop_block import drop_block as drop_block
@@ -29,6 +32,17 @@ from jdl.layers._layer_norm import layer_norm as layer_norm
 from jdl.layers._layer_norm import rms_norm as rms_norm
 from jdl.layers._monte_carlo import always as always
 from jdl.layers._monte_carlo import monte_carlo as monte_carlo
+from jdl.layers._einsum import einsum as einsum
+from jdl.layers._embedding import embedding as embedding
+from jdl.layers._embedding import embedding_bag as embedding_bag
+from jdl.layers._layer_norm import layer_norm as layer_norm
+from jdl.layers._layer_norm import rms_norm as rms_norm
+from jdl.layers._maxout import maxout as maxout
+from jdl.layers._mlp import gated_mlp as gated_mlp
+from jdl.layers._mlp import geglu as geglu
+from jdl.layers._mlp import mlp as mlp
+from jdl.layers._mlp import reglu as reglu
+from jdl.layers._mlp import swiglu as swiglu
 from jdl.layers._pool import avg_pool as avg_pool
 from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._token_drop import token_drop as token_drop

@@ -1,0 +1,82 @@
+"""Dense layers of every kind: over several axes, of two inputs, in MLPs, and tables of embeddings."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jdl import layers as L
+from jdl.layer import Layer
+from rows._row import INTEGERS, SCALAR, Row, array
+
+
+def _wrong(name: str) -> tuple[tuple[jax.ShapeDtypeStruct, str], ...]:
+    return ((SCALAR[0], rf"{name}: .*{SCALAR[1]}"), (INTEGERS[0], f"{name}: x must be a {INTEGERS[1]}"))
+
+
+NARROW = ((array(4, 5), r"dense: kernel takes 6 features, x is float32\[4, 5\]"),)
+IDS = array(4, 3, dtype="int32")
+FLOATS = ((array(4, 2), r"embedding.*: ids must be integers, got float32\[4, 2\]"),)
+
+
+def _gated(name: str, make: Callable[[], Layer]) -> Row:
+    return Row(name, make, wrong=_wrong("gated_mlp"), misfits=NARROW, often=False)
+
+
+def _tied() -> Layer:
+    @L.compose(embed=L.embedding(5, 3))
+    def forward(net, ids):
+        return L.attend(jnp.sin(net.embed(ids)), net.params["embed"]["embedding"])
+
+    return forward
+
+
+ROWS = (
+    Row(
+        "dense_over_axes",
+        lambda: L.dense((2, 3), axis=(-1, 1)),
+        (array(4, 3, 2, 2),),
+        wrong=(
+            (SCALAR[0], rf"dense: .*{SCALAR[1]}"),
+            (array(6), r"dense: x must have the axes \[-1, 1\].*|dense: kernel takes .*"),
+        ),
+        misfits=((array(4, 2, 3, 3), r"dense: kernel takes \[2, 3\] features along \[-1, 1\], x is float32\[4, 2, 3, 3\]"),),
+    ),
+    Row(
+        "einsum",
+        lambda: L.einsum("btd,dhk->bthk", (6, 2, 3), bias_axes="hk"),
+        (array(4, 2, 6),),
+        wrong=(
+            (array(4, 6), r"einsum: .* of shape \[6, 2, 3\] takes x as \(b, t, d=6\), got float32\[4, 6\]"),
+            (array(4, 2, 5), r"einsum: .* takes x as \(b, t, d=6\), got float32\[4, 2, 5\]"),
+            (INTEGERS[0], f"einsum: x must be a {INTEGERS[1]}"),
+        ),
+    ),
+    Row(
+        "einsum_of_groups",
+        lambda: L.einsum("...gd,gdk->...gk", (2, 3, 2), bias_axes="g"),
+        (array(4, 2, 3),),
+        wrong=((array(3), r"einsum: .* takes x as \(\.\.\., g=2, d=3\), got float32\[3\]"),),
+        often=False,
+    ),
+    Row("bilinear", lambda: L.bilinear(3), (array(4, 2, 3), array(4, 2, 2)), often=False),
+    Row("bias", L.bias, wrong=_wrong("bias"), misfits=((array(4, 5), r"add_bias: .*\[6\] does not fit .*\[4, 5\]"),), often=False),
+    Row("embedding_with_padding", lambda: L.embedding(6, 3, padding_index=5), (IDS,), wrong=FLOATS, often=False),
+    Row("embedding_one_hot", lambda: L.embedding(5, 3, one_hot=True), (IDS,), wrong=FLOATS),
+    Row("embedding_tied", _tied, (IDS,), often=False),
+    Row("embedding_bag", lambda: L.embedding_bag(5, 3), (IDS,), wrong=FLOATS, often=False),
+    Row(
+        "embedding_bag_weighted",
+        lambda: L.embedding_bag(5, 3, reduction="sum"),
+        (IDS, array(4, 3), array(4, 3, dtype="bool")),
+        often=False,
+    ),
+    Row("embedding_bag_max", lambda: L.embedding_bag(5, 3, reduction="max"), (IDS,), wrong=FLOATS),
+    Row("mlp", lambda: L.mlp((5, 3), activation=jnp.sin), wrong=_wrong("dense"), misfits=NARROW, often=False),
+    Row("mlp_with_dropout", lambda: L.mlp((5, 4, 3), dropout=0.5, activate_last=True), draws=True, often=False),
+    _gated("gated_mlp", lambda: L.gated_mlp(5, features=3, activation=jax.nn.sigmoid, bias=True)),
+    _gated("swiglu", lambda: L.swiglu(5)),
+    _gated("geglu", lambda: L.geglu(5)),
+    _gated("reglu", lambda: L.reglu(5)),
+    Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW, often=False),
+)
