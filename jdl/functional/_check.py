@@ -59,6 +59,12 @@ def positive(name: str, **sizes: Any) -> None:
                 raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
 
 
+def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name}: {what} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
+
+
 def within(name: str, low: float, high: float, **values: Any) -> None:
     """Raises ValueError unless each number lies in [low, high]; values that are being traced are not looked at."""
     for key, value in values.items():

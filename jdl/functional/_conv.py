@@ -1,7 +1,6 @@
 """Convolution in one, two or three dimensions, with gradients that stay fast inside compiled loops and under vmap on a CPU."""
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
+from jdl.functional._unfold import patches
 from jdl.functional._window import Padding, expand, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
@@ -112,8 +112,8 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
 
     def to_kernel_product(x, y):
         def product(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
-            patches = _patches(x, window, stride, dilation)
-            rows = patches.reshape(-1, patches.shape[-1]), y.reshape(-1, y.shape[-1])
+            seen = patches(x, window, stride, dilation)
+            rows = seen.reshape(-1, seen.shape[-1]), y.reshape(-1, y.shape[-1])
             return jax.lax.dot_general(
                 *rows, (((0,), (0,)), ((), ())), preferred_element_type=jnp.promote_types(y.dtype, jnp.float32)
             )
@@ -170,15 +170,3 @@ def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Arra
 
 def _pad(x: jax.Array, spatial: Sequence[tuple[int, int, int]]) -> jax.Array:
     return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spatial, (0, 0, 0)])
-
-
-def _patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
-    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
-    sizes = [(n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(x.shape[1:-1], window, stride, dilation)]
-
-    def shifted(offsets: Sizes) -> jax.Array:
-        start = [o * d for o, d in zip(offsets, dilation)]
-        stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, sizes, stride)]
-        return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
-
-    return jnp.concatenate([shifted(offsets) for offsets in itertools.product(*map(range, window))], axis=-1)

@@ -1,10 +1,17 @@
-"""Geometry that convolution and pooling share: sizes for each spatial axis, and padding in numbers."""
+"""Geometry of windows over spatial axes: sizes for each axis, and padding in numbers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from jdl.functional import _check
 
 Padding = str | int | Sequence[tuple[int, int]]
+
+
+def spatial_axes(name: str, x: Any) -> int:
+    """How many spatial axes `x` has; raises ValueError unless it is `(batch, *spatial, channels)` with one to three."""
+    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+    return x.ndim - 2
 
 
 def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
@@ -14,6 +21,19 @@ def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tup
     if len(sizes) != spatial:
         raise ValueError(f"{name}: {what} {sizes} has {len(sizes)} entries for {spatial} spatial axes")
     return sizes
+
+
+def widths(name: str, padding: Any, spatial: int, also: str = "") -> tuple[tuple[int, int], ...]:
+    """A `(low, high)` pair for each spatial axis, from a width for all sides or such pairs; `also` says what else would do."""
+    if isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
+        return ((padding, padding),) * spatial
+    try:
+        pairs = tuple((int(low), int(high)) for low, high in padding)
+    except (TypeError, ValueError):
+        pairs = ()
+    if isinstance(padding, str) or len(pairs) != spatial or min(min(pair) for pair in pairs) < 0:
+        raise ValueError(f"{name}: padding must be {also}a width of at least 0, or {spatial} (low, high) pairs, got {padding!r}")
+    return pairs
 
 
 def resolve(
@@ -31,16 +51,8 @@ def resolve(
         return tuple((t // 2, t - t // 2) for t in total)
     if padding == "VALID":
         pads = ((0, 0),) * len(size)
-    elif isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
-        pads = ((padding, padding),) * len(size)
     else:
-        try:
-            pads = tuple((int(low), int(high)) for low, high in padding)  # type: ignore[union-attr]
-        except (TypeError, ValueError):
-            pads = ()
-        if isinstance(padding, str) or len(pads) != len(size) or min(min(pair) for pair in pads) < 0:
-            wants = f'"SAME", "VALID", a width of at least 0, or {len(size)} (low, high) pairs'
-            raise ValueError(f"{name}: padding must be {wants}, got {padding!r}")
+        pads = widths(name, padding, len(size), '"SAME", "VALID", ')
     for n, r, (low, high) in zip(size, reach, pads):
         if n + low + high < r:
             raise ValueError(f"{name}: a window that spans {r} does not fit an axis of {n} padded by {(low, high)}")
