@@ -31,11 +31,11 @@ def is_key(key: Any) -> bool:
     return hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
 
 
-def floating(name: str, x: Any) -> Any:
+def floating(name: str, x: Any, what: str = "x") -> Any:
     """`x` as JAX's array (shapes stay shapes); raises TypeError unless it is floating point (or complex)."""
     if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.inexact):
         mend = "convert it first, such as x.astype('float32') / 255"
-        raise TypeError(f"{name}: x must be a floating-point array, got {describe(x)}; {mend}")
+        raise TypeError(f"{name}: {what} must be a floating-point array, got {describe(x)}; {mend}")
     return x if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)
 
 

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
-from jdl.functional._unfold import patches
-from jdl.functional._window import Padding, expand, resolve
+from jdl.functional._window import Padding, Sizes, expand, patches, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 _CACHE = 4 * 2**20  # bytes of patches worked on at a time
@@ -72,7 +71,6 @@ def conv(
     return y if bias is None else y + jnp.expand_dims(bias.astype(x.dtype), range(y.ndim - 1))
 
 
-Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 

@@ -1,6 +1,7 @@
 """Sampling of images at the places of a grid, and grids of affine maps: what spatial transformers consist of."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def affine_grid(theta: jax.Array, size: int | Sequence[int], *, align_corners: b
 
     Source: Jaderberg et al., "Spatial Transformer Networks", https://arxiv.org/abs/1506.02025.
     """
-    theta = _check.floating("affine_grid", theta)
+    theta = _check.floating("affine_grid", theta, "theta")
     if theta.ndim != 3 or theta.shape[1] not in (1, 2, 3) or theta.shape[2] != theta.shape[1] + 1:
         raise ValueError(f"affine_grid: theta must be (batch, spatial, spatial + 1), got {_check.describe(theta)}")
     spatial = theta.shape[1]
@@ -93,28 +94,28 @@ def grid_sample(
     _check.choice("grid_sample", "method", method, METHODS)
     _check.choice("grid_sample", "padding_mode", padding_mode, PADDING_MODES)
     batch, *size, channels = x.shape
+    number = math.prod(grid.shape[1:-1])
     wide = functools.reduce(jnp.promote_types, (x.dtype, grid.dtype, jnp.float32))
-    places = grid.astype(wide).reshape(batch, -1, len(size))
-    index, weight = jnp.zeros((*places.shape[:2], 1), jnp.int32), jnp.ones((*places.shape[:2], 1), wide)
+    places = grid.astype(wide).reshape(batch, number, len(size))
+    index, weight = jnp.zeros((batch, number, 1), jnp.int32), jnp.ones((batch, number, 1), wide)
     for axis, n in enumerate(size):
         place = places[..., len(size) - 1 - axis]
         place = (place + 1) * (n - 1) / 2 if align_corners else ((place + 1) * n - 1) / 2
         seen, share = _taps(place, n, method, padding_mode, align_corners)
-        index = _outer(jnp.add, index * n, seen)
-        weight = _outer(jnp.multiply, weight, share)
-    taken = jnp.take_along_axis(x.reshape(batch, -1, 1, channels), index.reshape(batch, -1, 1, 1), axis=1)
-    total = (taken.reshape(*index.shape, channels).astype(wide) * jnp.expand_dims(weight, -1)).sum(axis=2)
-    return total.reshape(*grid.shape[:-1], channels).astype(x.dtype)
+        index, weight = _outer(jnp.add, index * n, seen), _outer(jnp.multiply, weight, share)
+    rows, taps = x.reshape(batch, math.prod(size), channels), index.shape[-1]
+    taken = jnp.take_along_axis(rows, index.reshape(batch, number * taps, 1), axis=1, mode="clip")
+    taken = taken.astype(wide).reshape(batch, number, taps, channels)
+    return (taken * jnp.expand_dims(weight, -1)).sum(axis=2).reshape(*grid.shape[:-1], channels).astype(x.dtype)
 
 
 def _checked_grid(x: Any, grid: Any) -> jax.Array:
     spatial = spatial_axes("grid_sample", x)
-    if not hasattr(grid, "dtype") or not jnp.issubdtype(grid.dtype, jnp.floating):
-        raise TypeError(f"grid_sample: grid must be a floating-point array, got {_check.describe(grid)}")
+    grid = _check.floating("grid_sample", grid, "grid")
     if grid.ndim < 2 or grid.shape[0] != x.shape[0] or grid.shape[-1] != spatial:
         wants = f"({x.shape[0]}, *places, {spatial})"
         raise ValueError(f"grid_sample: for x of {_check.describe(x)} grid must be {wants}, got {_check.describe(grid)}")
-    return jnp.asarray(grid)
+    return grid
 
 
 def _centres(n: int, align_corners: bool, dtype: Any) -> jax.Array:
@@ -162,4 +163,4 @@ def _far(d: jax.Array) -> jax.Array:
 
 def _outer(combine: Any, a: jax.Array, b: jax.Array) -> jax.Array:
     """Combines every entry of the last axis with every other's."""
-    return combine(jnp.expand_dims(a, -1), jnp.expand_dims(b, -2)).reshape(*a.shape[:-1], -1)
+    return combine(jnp.expand_dims(a, -1), jnp.expand_dims(b, -2)).reshape(*a.shape[:-1], a.shape[-1] * b.shape[-1])

@@ -36,11 +36,12 @@ def pixel_shuffle(x: jax.Array, factor: int | Sequence[int]) -> jax.Array:
     spatial = spatial_axes("pixel_shuffle", x)
     factor = expand("pixel_shuffle", "factor", factor, spatial)
     batch, *size, channels = x.shape
-    if channels % math.prod(factor):
-        raise ValueError(f"pixel_shuffle: channels must be a multiple of {math.prod(factor)}, got {_check.describe(x)}")
-    blocks = jnp.asarray(x).reshape(batch, *size, channels // math.prod(factor), *factor)
+    if channels % (block := math.prod(factor)):
+        raise ValueError(f"pixel_shuffle: channels must be a multiple of {block}, got {_check.describe(x)}")
+    blocks = jnp.asarray(x).reshape(batch, *size, channels // block, *factor)
     pairs = [axis for i in range(spatial) for axis in (1 + i, 2 + spatial + i)]
-    return blocks.transpose(0, *pairs, 1 + spatial).reshape(batch, *(n * f for n, f in zip(size, factor)), -1)
+    larger = (n * f for n, f in zip(size, factor))
+    return blocks.transpose(0, *pairs, 1 + spatial).reshape(batch, *larger, channels // block)
 
 
 def pixel_unshuffle(x: jax.Array, factor: int | Sequence[int]) -> jax.Array:

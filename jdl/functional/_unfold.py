@@ -1,19 +1,16 @@
 """Unfolding into patches and folding them back: what windows see, side by side, and the sum of what they saw."""
 
 import functools
-import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._pad import pad
-from jdl.functional._window import Padding, expand, resolve, spatial_axes
-
-Sizes = tuple[int, ...]
+from jdl.functional._window import Padding, Sizes, expand, patches, places_of, resolve, spatial_axes, starts
 
 
 def unfold(
@@ -87,7 +84,7 @@ def fold(
     spatial = spatial_axes("fold", patches)
     size = expand("fold", "size", size, spatial)
     window, stride, pads, dilation = _geometry("fold", size, window, stride, padding, dilation)
-    places = _places([n + low + high for n, (low, high) in zip(size, pads)], window, stride, dilation)
+    places = places_of([n + low + high for n, (low, high) in zip(size, pads)], window, stride, dilation)
     if patches.shape[1:-1] != places or patches.shape[-1] % math.prod(window):
         wants = f"(batch, {', '.join(map(str, places))}, a multiple of {math.prod(window)})"
         raise ValueError(f"fold: windows {window} over {size} give {wants}, got {_check.describe(patches)}")
@@ -100,30 +97,10 @@ def fold(
         return jax.lax.pad(part, zero, [(0, 0, 0), *edges, (0, 0, 0)])
 
     parts = jnp.split(patches, math.prod(window), axis=-1)
-    return functools.reduce(operator.add, map(placed, _starts(window, dilation), parts))
-
-
-def patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
-    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
-    places = _places(x.shape[1:-1], window, stride, dilation)
-
-    def shifted(start: Sizes) -> jax.Array:
-        stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, places, stride)]
-        return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
-
-    return jnp.concatenate([shifted(start) for start in _starts(window, dilation)], axis=-1)
+    return functools.reduce(operator.add, map(placed, starts(window, dilation), parts))
 
 
 def _geometry(name: str, size: Sequence[int], window, stride, padding, dilation):
     sizes = {"window": window, "stride": stride, "dilation": dilation}
     window, stride, dilation = (expand(name, what, value, len(size)) for what, value in sizes.items())
     return window, stride, resolve(name, padding, size, window, stride, dilation), dilation
-
-
-def _places(size: Sequence[int], window: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
-    return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, window, stride, dilation))
-
-
-def _starts(window: Sizes, dilation: Sizes) -> Iterator[Sizes]:
-    """Where each entry of the window lies when it is at the first place."""
-    return itertools.product(*(range(0, w * d, d) for w, d in zip(window, dilation)))

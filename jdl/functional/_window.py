@@ -1,11 +1,16 @@
-"""Geometry of windows over spatial axes: sizes for each axis, and padding in numbers."""
+"""Geometry of windows over spatial axes: sizes for each axis, padding in numbers, and what windows see."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jdl.functional import _check
 
 Padding = str | int | Sequence[tuple[int, int]]
+Sizes = tuple[int, ...]
 
 
 def spatial_axes(name: str, x: Any) -> int:
@@ -57,3 +62,24 @@ def resolve(
         if n + low + high < r:
             raise ValueError(f"{name}: a window that spans {r} does not fit an axis of {n} padded by {(low, high)}")
     return pads
+
+
+def places_of(size: Sequence[int], window: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
+    """At how many places along each axis the window fits."""
+    return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, window, stride, dilation))
+
+
+def starts(window: Sizes, dilation: Sizes) -> Iterator[Sizes]:
+    """Where each entry of the window, in row order, lies when the window is at the first place."""
+    return itertools.product(*(range(0, w * d, d) for w, d in zip(window, dilation)))
+
+
+def patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
+    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
+    places = places_of(x.shape[1:-1], window, stride, dilation)
+
+    def shifted(start: Sizes) -> jax.Array:
+        stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, places, stride)]
+        return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
+
+    return jnp.concatenate([shifted(start) for start in starts(window, dilation)], axis=-1)
