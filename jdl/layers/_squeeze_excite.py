@@ -59,4 +59,10 @@ def squeeze_excite(
         _check.rank("squeeze_excite", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
         return block(x.shape[-1])
 
-    return Layer(lambda key, x: of(x).init(key, x), lambda params, state, x, **rest: of(x).apply(params, state, x, **rest))
+    def apply(params: dict, state: dict, x: Any, **rest: Any) -> tuple[Any, dict]:
+        layer, channels = of(x), params["reduce"]["kernel"].shape[0]
+        if channels != x.shape[-1]:
+            raise ValueError(f"squeeze_excite: kernel takes {channels} channels, x is {_check.describe(x)}")
+        return layer.apply(params, state, x, **rest)
+
+    return Layer(lambda key, x: of(x).init(key, x), apply)

@@ -76,6 +76,6 @@ ROWS = (
         "squeeze_excite",
         lambda: L.squeeze_excite(2),
         (array(4, 3, 2, 4),),
-        misfits=((array(4, 3, 2, 5), r"dense: kernel takes 4 features, x is float32\[4, 5\]"),),
+        misfits=((array(4, 3, 2, 5), r"squeeze_excite: kernel takes 4 channels, x is float32\[4, 3, 2, 5\]"),),
     ),
 )
