@@ -33,7 +33,7 @@ def widths(name: str, padding: Any, spatial: int, also: str = "") -> tuple[tuple
     if isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
         return ((padding, padding),) * spatial
     try:
-        pairs = tuple((int(low), int(high)) for low, high in padding)
+        pairs = tuple((int(low), int(high)) for low, high in padding)  # type: ignore[union-attr]
     except (TypeError, ValueError):
         pairs = ()
     if isinstance(padding, str) or len(pairs) != spatial or min(min(pair) for pair in pairs) < 0:
