@@ -15,6 +15,10 @@ from rows import core, linear
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *linear.ROWS)
+from rows import core, resampling
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *resampling.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

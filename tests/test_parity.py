@@ -14,6 +14,10 @@ from parity import core, linear
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "linear": linear}
+from parity import core, resampling
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "resampling": resampling}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

@@ -31,11 +31,11 @@ def is_key(key: Any) -> bool:
     return hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
 
 
-def floating(name: str, x: Any) -> Any:
+def floating(name: str, x: Any, what: str = "x") -> Any:
     """`x` as JAX's array (shapes stay shapes); raises TypeError unless it is floating point (or complex)."""
     if not hasattr(x, "dtype") or not jnp.issubdtype(x.dtype, jnp.inexact):
         mend = "convert it first, such as x.astype('float32') / 255"
-        raise TypeError(f"{name}: x must be a floating-point array, got {describe(x)}; {mend}")
+        raise TypeError(f"{name}: {what} must be a floating-point array, got {describe(x)}; {mend}")
     return x if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)
 
 
@@ -57,6 +57,12 @@ def positive(name: str, **sizes: Any) -> None:
         for one in size if isinstance(size, tuple | list) else (size,):
             if isinstance(one, bool) or not isinstance(one, int | np.integer) or one < 1:
                 raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
+
+
+def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
+    """Raises ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name}: {what} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
 
 
 def within(name: str, low: float, high: float, **values: Any) -> None:

@@ -1,7 +1,6 @@
 """Convolution in one, two or three dimensions, with gradients that stay fast inside compiled loops and under vmap on a CPU."""
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
-from jdl.functional._window import Padding, expand, resolve
+from jdl.functional._window import Padding, Sizes, expand, patches, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 _CHUNK = 2**20  # bytes of patches worked on at a time: they stay in the cache
@@ -72,7 +71,6 @@ def conv(
     return y if bias is None else y + jnp.expand_dims(bias.astype(x.dtype), range(y.ndim - 1))
 
 
-Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
 
 
@@ -116,8 +114,8 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         reach = (y.shape[1] - 1) * stride[0] + 1
 
         def products(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
-            patches = _patches(x, *((1, *sizes) for sizes in rest))
-            rows = (jax.lax.slice_in_dim(patches, start, start + reach, stride[0], axis=1) for start in starts)
+            seen = patches(x, *((1, *sizes) for sizes in rest))
+            rows = (jax.lax.slice_in_dim(seen, start, start + reach, stride[0], axis=1) for start in starts)
             contract = functools.partial(
                 jax.lax.dot_general,
                 dimension_numbers=(((0,), (0,)), ((), ())),
@@ -176,15 +174,3 @@ def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Arra
 
 def _pad(x: jax.Array, spatial: Sequence[tuple[int, int, int]]) -> jax.Array:
     return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spatial, (0, 0, 0)])
-
-
-def _patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
-    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
-    sizes = [(n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(x.shape[1:-1], window, stride, dilation)]
-
-    def shifted(offsets: Sizes) -> jax.Array:
-        start = [o * d for o, d in zip(offsets, dilation)]
-        stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, sizes, stride)]
-        return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
-
-    return jnp.concatenate([shifted(offsets) for offsets in itertools.product(*map(range, window))], axis=-1)

@@ -1,10 +1,22 @@
-"""Geometry that convolution and pooling share: sizes for each spatial axis, and padding in numbers."""
+"""Geometry of windows over spatial axes: sizes for each axis, padding in numbers, and what windows see."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 
 from jdl.functional import _check
 
 Padding = str | int | Sequence[tuple[int, int]]
+Sizes = tuple[int, ...]
+
+
+def spatial_axes(name: str, x: Any) -> int:
+    """How many spatial axes `x` has; raises ValueError unless it is `(batch, *spatial, channels)` with one to three."""
+    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+    return x.ndim - 2
 
 
 def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
@@ -14,6 +26,19 @@ def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tup
     if len(sizes) != spatial:
         raise ValueError(f"{name}: {what} {sizes} has {len(sizes)} entries for {spatial} spatial axes")
     return sizes
+
+
+def widths(name: str, padding: Any, spatial: int, also: str = "") -> tuple[tuple[int, int], ...]:
+    """A `(low, high)` pair for each spatial axis, from a width for all sides or such pairs; `also` says what else would do."""
+    if isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
+        return ((padding, padding),) * spatial
+    try:
+        pairs = tuple((int(low), int(high)) for low, high in padding)  # type: ignore[union-attr]
+    except (TypeError, ValueError):
+        pairs = ()
+    if isinstance(padding, str) or len(pairs) != spatial or min(min(pair) for pair in pairs) < 0:
+        raise ValueError(f"{name}: padding must be {also}a width of at least 0, or {spatial} (low, high) pairs, got {padding!r}")
+    return pairs
 
 
 def resolve(
@@ -31,17 +56,30 @@ def resolve(
         return tuple((t // 2, t - t // 2) for t in total)
     if padding == "VALID":
         pads = ((0, 0),) * len(size)
-    elif isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
-        pads = ((padding, padding),) * len(size)
     else:
-        try:
-            pads = tuple((int(low), int(high)) for low, high in padding)  # type: ignore[union-attr]
-        except (TypeError, ValueError):
-            pads = ()
-        if isinstance(padding, str) or len(pads) != len(size) or min(min(pair) for pair in pads) < 0:
-            wants = f'"SAME", "VALID", a width of at least 0, or {len(size)} (low, high) pairs'
-            raise ValueError(f"{name}: padding must be {wants}, got {padding!r}")
+        pads = widths(name, padding, len(size), '"SAME", "VALID", ')
     for n, r, (low, high) in zip(size, reach, pads):
         if n + low + high < r:
             raise ValueError(f"{name}: a window that spans {r} does not fit an axis of {n} padded by {(low, high)}")
     return pads
+
+
+def places_of(size: Sequence[int], window: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
+    """At how many places along each axis the window fits."""
+    return tuple((n - d * (w - 1) - 1) // s + 1 for n, w, s, d in zip(size, window, stride, dilation))
+
+
+def starts(window: Sizes, dilation: Sizes) -> Iterator[Sizes]:
+    """Where each entry of the window, in row order, lies when the window is at the first place."""
+    return itertools.product(*(range(0, w * d, d) for w, d in zip(window, dilation)))
+
+
+def patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
+    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
+    places = places_of(x.shape[1:-1], window, stride, dilation)
+
+    def shifted(start: Sizes) -> jax.Array:
+        stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, places, stride)]
+        return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
+
+    return jnp.concatenate([shifted(start) for start in starts(window, dilation)], axis=-1)
