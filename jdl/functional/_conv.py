@@ -134,8 +134,8 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         return jnp.moveaxis(turned, 0, -2)
 
     def to_kernel_by_size(x, y):
-        patches = math.prod(window) * x.shape[-1] * y.size // y.shape[-1] * x.dtype.itemsize
-        return (to_kernel_turned if patches <= _CHUNK else to_kernel_by_rows)(x, y)
+        size = math.prod(window) * x.shape[-1] * y.size // y.shape[-1] * x.dtype.itemsize
+        return (to_kernel_turned if size <= _CHUNK else to_kernel_by_rows)(x, y)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
     if groups > 1:
