@@ -21,9 +21,11 @@ def _misfit(weight: str):
     return ((array(4, 5), rf"{weight} is for 6 channels, x is float32\[4, 5\]"),)
 
 
+SCALAR_PER_CHANNEL = SCALAR[0], rf"prelu: (x must be|slope is for 6 channels).*{SCALAR[1]}"
+
 ROWS = (
     _row("prelu", L.prelu, "prelu"),
-    _row("prelu_per_channel", lambda: L.prelu(per_channel=True), "prelu", _scalar("prelu"), misfits=_misfit("prelu: slope")),
+    _row("prelu_per_channel", lambda: L.prelu(per_channel=True), "prelu", SCALAR_PER_CHANNEL, misfits=_misfit("prelu: slope")),
     _row("parametric_swish", L.parametric_swish, "parametric_swish"),
     _row("parametric_swish_per_channel", lambda: L.parametric_swish(per_channel=True), "parametric_swish", misfits=_misfit("beta")),
     _row("snake", L.snake, "snake"),
