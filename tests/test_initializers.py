@@ -130,9 +130,8 @@ def test_mup_multipliers_are_those_of_table_3():
 def test_mup_steps_do_not_depend_on_width(name, key):
     """A step changes the outputs of a wide network as much as those of a narrow one; without the multipliers, it does not."""
     x, y, narrow, wide = np.asarray(jax.random.normal(key, (8, 4))), np.cos(np.arange(8.0, dtype="float32"))[:, None], 32, 256
-    make = lambda width: L.chain(
-        L.dense(width), jnp.tanh, L.dense(width), jnp.tanh, head=L.dense(1, kernel_init=I.mup_readout(narrow))
-    )
+    head = L.dense(1, kernel_init=I.mup_readout(narrow))
+    make = lambda width: L.chain(L.dense(width), jnp.tanh, L.dense(width), jnp.tanh, head=head)
     like, like_wide = (jax.eval_shape(make(width).init, jax.random.key(0), x)[0] for width in (narrow, wide))
     optimizer = {"adam": optax.adam(1e-4), "sgd": optax.sgd(1e-3)}[name]
 
