@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 
 
-def prelu(x: jax.Array, slope: jax.Array) -> jax.Array:
+def prelu(x: jax.Array, slope: float | jax.Array) -> jax.Array:
     """Multiplies what is negative by a slope: `y = x where x > 0, slope * x elsewhere`.
 
     Args:

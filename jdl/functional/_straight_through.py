@@ -94,7 +94,7 @@ def gumbel_softmax(
     """
     logits = _check.floating("gumbel_softmax", logits)
     _check.rank("gumbel_softmax", logits, range(1, 65), "at least one axis")
-    _check.within("gumbel_softmax", np.finfo(np.float32).tiny, float("inf"), temperature=temperature)
+    _check.within("gumbel_softmax", float(np.finfo(np.float32).tiny), float("inf"), temperature=temperature)
     wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     noisy = (wide + jax.random.gumbel(key, wide.shape, wide.dtype)) / jnp.asarray(temperature, wide.dtype)
     soft = jax.nn.softmax(noisy, axis)

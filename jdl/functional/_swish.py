@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 
 
-def parametric_swish(x: jax.Array, beta: jax.Array) -> jax.Array:
+def parametric_swish(x: jax.Array, beta: float | jax.Array) -> jax.Array:
     """Multiplies by a gate of given steepness: `y = x * sigmoid(beta * x)`; between x / 2 at `beta = 0` and relu at infinity.
 
     Args:
@@ -34,7 +34,7 @@ def parametric_swish(x: jax.Array, beta: jax.Array) -> jax.Array:
     return (wide * jax.nn.sigmoid(beta * wide)).astype(x.dtype)
 
 
-def snake(x: jax.Array, frequency: jax.Array) -> jax.Array:
+def snake(x: jax.Array, frequency: float | jax.Array) -> jax.Array:
     """Adds a wave, for periodic targets: `y = x + sin(frequency * x)^2 / frequency`.
 
     Args:
