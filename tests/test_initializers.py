@@ -14,6 +14,7 @@ import jdl
 from jdl import functional as F
 from jdl import initializers as I
 from jdl import layers as L
+from jdl.layer import observe
 
 
 def test_those_of_jax_are_handed_on():
@@ -153,7 +154,7 @@ def test_mup_steps_do_not_depend_on_width(name, key):
 def outputs(model, params, state, *inputs):
     """Standard deviations of all sublayers' outputs, by path."""
     seen = {}
-    with jdl.layer.observe(lambda path, layer, given, output: seen.setdefault(path, float(output.std()))):
+    with observe(lambda path, layer, given, output: seen.setdefault(path, float(output.std()))):
         model.apply(params, state, *inputs)
     return seen
 
