@@ -2,6 +2,7 @@
 
 from jdl import augment as augment
 from jdl import functional as functional
+from jdl import initializers as initializers
 from jdl import layers as layers
 from jdl import losses as losses
 from jdl import metrics as metrics

@@ -19,6 +19,10 @@ from rows import core, resampling
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *resampling.ROWS)
+from rows import activations, core
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *activations.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -18,6 +18,10 @@ from parity import core, resampling
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "resampling": resampling}
+from parity import activations, core
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "activations": activations}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

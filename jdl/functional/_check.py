@@ -73,6 +73,21 @@ def within(name: str, low: float, high: float, **values: Any) -> None:
             raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
+def ordered(name: str, **values: Any) -> None:
+    """Raises ValueError if the first number is larger than the second; values that are being traced are not looked at."""
+    (low, lower), (high, upper) = values.items()
+    if not isinstance(lower, jax.core.Tracer) and not isinstance(upper, jax.core.Tracer) and lower > upper:
+        raise ValueError(f"{name}: {low} must be at most {high}, got {lower} and {upper}")
+
+
+def per_channel(name: str, x: Any, **values: Any) -> jax.Array:
+    """A number for each channel of `x`, or one for all, as an array that broadcasts; raises ValueError if it is neither."""
+    ((key, value),) = values.items()
+    if jnp.shape(value) not in ((), x.shape[-1:]):
+        raise ValueError(f"{name}: {key} is for {jnp.size(value)} channels, x is {describe(x)}")
+    return jnp.expand_dims(jnp.asarray(value), range(x.ndim - jnp.ndim(value)))
+
+
 def indices(name: str, what: str, values: Any, size: int) -> None:
     """Raises unless `values` are integers, and in 0..size-1 where the host can see them (while tracing it can't)."""
     if not jnp.issubdtype(values.dtype, jnp.integer):

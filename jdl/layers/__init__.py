@@ -1,9 +1,18 @@
 """Floor 3: layers. Each is a thin wrapper of a function of `jdl.functional`; functions of arrays are layers as they are."""
 
 from jdl.functional import attend as attend
+from jdl.functional import binarize as binarize
+from jdl.functional import crelu as crelu
+from jdl.functional import entmax15 as entmax15
 from jdl.functional import flatten as flatten
 from jdl.functional import global_avg_pool as global_avg_pool
 from jdl.functional import global_max_pool as global_max_pool
+from jdl.functional import hard_shrink as hard_shrink
+from jdl.functional import soft_shrink as soft_shrink
+from jdl.functional import softmin as softmin
+from jdl.functional import sparsemax as sparsemax
+from jdl.functional import squared_relu as squared_relu
+from jdl.functional import tanh_shrink as tanh_shrink
 from jdl.functional._activations import *
 from jdl.layer import Layer as Layer
 from jdl.layer import chain as chain
@@ -15,6 +24,12 @@ from jdl.layer import residual as residual
 from jdl.layer import stateless as stateless
 from jdl.layers._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.layers._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
+from jdl.layers._activations import k_winners as k_winners
+from jdl.layers._activations import parametric_swish as parametric_swish
+from jdl.layers._activations import prelu as prelu
+from jdl.layers._activations import rrelu as rrelu
+from jdl.layers._activations import snake as snake
+from jdl.layers._activations import threshold as threshold
 from jdl.layers._batch_norm import batch_norm as batch_norm
 from jdl.layers._bias import bias as bias
 from jdl.layers._bilinear import bilinear as bilinear
@@ -64,3 +79,7 @@ from jdl.layers._shuffle import pixel_unshuffle as pixel_unshuffle
 from jdl.layers._squeeze_excite import squeeze_excite as squeeze_excite
 from jdl.layers._unfold import fold as fold
 from jdl.layers._unfold import unfold as unfold
+from jdl.layers._lsuv import lsuv as lsuv
+from jdl.layers._pool import avg_pool as avg_pool
+from jdl.layers._pool import max_pool as max_pool
+from jdl.layers._rezero import rezero as rezero
