@@ -1,5 +1,6 @@
 """Transforms of kernels and what PyTorch calls them: its parametrisations, where a kernel's first axis is its output."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from jdl import functional as F
@@ -28,7 +29,7 @@ def _spectral_norm(torch, kernel):
 
 
 def _own_spectral_norm(kernel):
-    u = START.astype(kernel.dtype)
+    u = jnp.asarray(START, kernel.dtype)
     for _ in range(STEPS):
         u = F.power_iteration(kernel, u)
     return F.spectral_norm(kernel, u)
