@@ -23,6 +23,10 @@ from rows import activations, core
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *activations.ROWS)
+from rows import core, transforms
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *transforms.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -22,6 +22,10 @@ from parity import activations, core
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "activations": activations}
+from parity import core, transforms
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "transforms": transforms}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

@@ -38,6 +38,12 @@ from jdl.functional._layer_norm import rms_norm as rms_norm
 from jdl.functional._pad import center_crop as center_crop
 from jdl.functional._pad import crop as crop
 from jdl.functional._pad import pad as pad
+from jdl.functional._int8 import dequantize as dequantize
+from jdl.functional._int8 import quantize_int8 as quantize_int8
+from jdl.functional._layer_norm import layer_norm as layer_norm
+from jdl.functional._layer_norm import rms_norm as rms_norm
+from jdl.functional._lora import lora as lora
+from jdl.functional._orthogonal import orthogonal as orthogonal
 from jdl.functional._pool import avg_pool as avg_pool
 from jdl.functional._pool import global_avg_pool as global_avg_pool
 from jdl.functional._pool import global_max_pool as global_max_pool
@@ -66,3 +72,7 @@ from jdl.functional._straight_through import gumbel_softmax as gumbel_softmax
 from jdl.functional._straight_through import straight_through as straight_through
 from jdl.functional._swish import parametric_swish as parametric_swish
 from jdl.functional._swish import snake as snake
+from jdl.functional._spectral_norm import power_iteration as power_iteration
+from jdl.functional._spectral_norm import spectral_norm as spectral_norm
+from jdl.functional._weight_norm import weight_norm as weight_norm
+from jdl.functional._weight_standardization import weight_standardization as weight_standardization

@@ -38,6 +38,7 @@ from jdl.layers._conv import conv as conv
 from jdl.layers._dense import dense as dense
 from jdl.layers._drop_block import drop_block as drop_block
 from jdl.layers._drop_path import drop_path as drop_path
+from jdl.layers._drop_connect import drop_connect as drop_connect
 from jdl.layers._dropout import dropout as dropout
 from jdl.layers._dropout import locked_dropout as locked_dropout
 from jdl.layers._dropout import spatial_dropout as spatial_dropout
@@ -83,3 +84,17 @@ from jdl.layers._lsuv import lsuv as lsuv
 from jdl.layers._pool import avg_pool as avg_pool
 from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._rezero import rezero as rezero
+from jdl.layers._int8 import int8 as int8
+from jdl.layers._int8 import quantize as quantize
+from jdl.layers._layer_norm import layer_norm as layer_norm
+from jdl.layers._layer_norm import rms_norm as rms_norm
+from jdl.layers._lora import lora as lora
+from jdl.layers._lora import merge_lora as merge_lora
+from jdl.layers._lora import unmerge_lora as unmerge_lora
+from jdl.layers._mask_kernel import mask_kernel as mask_kernel
+from jdl.layers._orthogonal import orthogonal as orthogonal
+from jdl.layers._pool import avg_pool as avg_pool
+from jdl.layers._pool import max_pool as max_pool
+from jdl.layers._spectral_norm import spectral_norm as spectral_norm
+from jdl.layers._weight_norm import weight_norm as weight_norm
+from jdl.layers._weight_standardization import weight_standardization as weight_standardization
