@@ -35,7 +35,11 @@ def evaluate(x, mean, root, scale, bias):
 def running(steps):
     """Running mean and variance after each batch, which have no gradient in PyTorch."""
     norm = L.batch_norm(unbiased=True, scale=False, bias=False)
-    step = lambda state, x: (norm.apply({}, state, x, train=True)[1],) * 2
+
+    def step(state, x):
+        _, state = norm.apply({}, state, x, train=True)
+        return state, state
+
     states = jax.lax.scan(step, norm.init(jax.random.key(0), steps[0])[1], steps)[1]
     return jax.lax.stop_gradient(jnp.stack([states["mean"], states["variance"]]))
 
