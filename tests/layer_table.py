@@ -27,6 +27,10 @@ from rows import core, transforms
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *transforms.ROWS)
+from rows import core, normalisation
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *normalisation.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

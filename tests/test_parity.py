@@ -26,6 +26,10 @@ from parity import core, transforms
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "transforms": transforms}
+from parity import core, normalisation
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "normalisation": normalisation}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

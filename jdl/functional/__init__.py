@@ -8,7 +8,9 @@ from jax.nn import one_hot as one_hot
 from jdl.functional._activations import *
 from jdl.functional._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.functional._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
+from jdl.functional._adain import adain as adain
 from jdl.functional._batch_norm import batch_norm as batch_norm
+from jdl.functional._batch_norm import batch_renorm as batch_renorm
 from jdl.functional._batch_norm import moments as moments
 from jdl.functional._bias import add_bias as add_bias
 from jdl.functional._bilinear_map import bilinear as bilinear
@@ -22,6 +24,7 @@ from jdl.functional._dropout import locked_dropout as locked_dropout
 from jdl.functional._dropout import spatial_dropout as spatial_dropout
 from jdl.functional._einsum import einsum as einsum
 from jdl.functional._embedding import attend as attend
+from jdl.functional._dynamic_tanh import dynamic_tanh as dynamic_tanh
 from jdl.functional._embedding import embedding as embedding
 from jdl.functional._embedding_bag import embedding_bag as embedding_bag
 from jdl.functional._flatten import flatten as flatten
@@ -44,6 +47,12 @@ from jdl.functional._layer_norm import layer_norm as layer_norm
 from jdl.functional._layer_norm import rms_norm as rms_norm
 from jdl.functional._lora import lora as lora
 from jdl.functional._orthogonal import orthogonal as orthogonal
+from jdl.functional._group_norm import group_norm as group_norm
+from jdl.functional._group_norm import instance_norm as instance_norm
+from jdl.functional._layer_norm import layer_norm as layer_norm
+from jdl.functional._layer_norm import rms_norm as rms_norm
+from jdl.functional._local_response_norm import local_response_norm as local_response_norm
+from jdl.functional._modulate import modulate as modulate
 from jdl.functional._pool import avg_pool as avg_pool
 from jdl.functional._pool import global_avg_pool as global_avg_pool
 from jdl.functional._pool import global_max_pool as global_max_pool
@@ -76,3 +85,4 @@ from jdl.functional._spectral_norm import power_iteration as power_iteration
 from jdl.functional._spectral_norm import spectral_norm as spectral_norm
 from jdl.functional._weight_norm import weight_norm as weight_norm
 from jdl.functional._weight_standardization import weight_standardization as weight_standardization
+from jdl.functional._unit_norm import unit_norm as unit_norm

@@ -1,18 +1,29 @@
 """Normalisation of every sample by its own features."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._standardise import affine, standardise, widened
 
 
-def layer_norm(x: jax.Array, scale: jax.Array | None = None, bias: jax.Array | None = None, *, epsilon: float = 1e-5) -> jax.Array:
+def layer_norm(
+    x: jax.Array,
+    scale: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    *,
+    axis: int | Sequence[int] = -1,
+    epsilon: float = 1e-5,
+) -> jax.Array:
     """Normalises the last axis to mean 0 and variance 1: `y = (x - mean(x)) / sqrt(var(x) + epsilon) * scale + bias`.
 
     Args:
       x: input, `(..., features)`, floating point.
-      scale: `(features,)`.
-      bias: `(features,)`.
+      scale: `(features,)`, or of the shape of the axes that are normalised.
+      bias: likewise.
+      axis: the last axis, or several trailing ones together, such as `(-2, -1)`.
       epsilon: what keeps the root away from zero.
 
     Returns:
@@ -20,7 +31,7 @@ def layer_norm(x: jax.Array, scale: jax.Array | None = None, bias: jax.Array | N
 
     Raises:
       TypeError: if `x` is not floating point.
-      ValueError: if `scale` or `bias` is not as long as the last axis of `x`.
+      ValueError: if `scale` or `bias` has another shape than the axes, or these are not the trailing ones.
 
     Example:
       >>> import jax.numpy as jnp
@@ -30,10 +41,9 @@ def layer_norm(x: jax.Array, scale: jax.Array | None = None, bias: jax.Array | N
 
     Source: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
     """
-    wide = _widened("layer_norm", x, scale=scale, bias=bias)
-    centred = wide - wide.mean(-1, keepdims=True)
-    y = centred * jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + epsilon)
-    return _affine(y, scale, bias).astype(x.dtype)
+    axes = trailing("layer_norm", x, axis)
+    wide = widened("layer_norm", x, len(axes), scale=scale, bias=bias)
+    return affine(standardise(wide, axes, epsilon), scale, bias).astype(x.dtype)
 
 
 def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1e-6) -> jax.Array:
@@ -59,22 +69,16 @@ def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", https://arxiv.org/abs/1910.07467.
     """
-    wide = _widened("rms_norm", x, scale=scale)
+    wide = widened("rms_norm", x, scale=scale)
     y = wide * jax.lax.rsqrt(jnp.square(wide).mean(-1, keepdims=True) + epsilon)
-    return _affine(y, scale, None).astype(x.dtype)
+    return affine(y, scale, None).astype(x.dtype)
 
 
-def _widened(name: str, x: jax.Array, **weights: jax.Array | None) -> jax.Array:
-    x = _check.floating(name, x)
-    _check.rank(name, x, range(1, 65), "(..., features)")
-    for key, weight in weights.items():
-        if weight is not None and weight.shape != x.shape[-1:]:
-            raise ValueError(f"{name}: {key} is for {weight.size} features, x is {_check.describe(x)}")
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def _affine(y: jax.Array, scale: jax.Array | None, bias: jax.Array | None) -> jax.Array:
-    leading = range(y.ndim - 1)
-    if scale is not None:
-        y = y * jnp.expand_dims(scale.astype(y.dtype), leading)
-    return y if bias is None else y + jnp.expand_dims(bias.astype(y.dtype), leading)
+def trailing(name: str, x: jax.Array, axis: int | Sequence[int]) -> tuple[int, ...]:
+    """The axes as negative numbers, in order; raises ValueError unless they are the last of `x`."""
+    ndim = len(x.shape)
+    given = tuple(axis) if isinstance(axis, Sequence) else (axis,)
+    axes = tuple(range(-len(given), 0))
+    if sorted(a - ndim if a >= 0 else a for a in given) != list(axes) or not 0 < len(given) <= max(ndim, 1):
+        raise ValueError(f"{name}: axis must name trailing axes, such as -1 or (-2, -1), got {axis} for {_check.describe(x)}")
+    return axes

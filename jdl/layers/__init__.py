@@ -13,6 +13,11 @@ from jdl.functional import softmin as softmin
 from jdl.functional import sparsemax as sparsemax
 from jdl.functional import squared_relu as squared_relu
 from jdl.functional import tanh_shrink as tanh_shrink
+from jdl.functional import adain as adain
+from jdl.functional import flatten as flatten
+from jdl.functional import global_avg_pool as global_avg_pool
+from jdl.functional import global_max_pool as global_max_pool
+from jdl.functional import modulate as modulate
 from jdl.functional._activations import *
 from jdl.layer import Layer as Layer
 from jdl.layer import chain as chain
@@ -34,6 +39,8 @@ from jdl.layers._batch_norm import batch_norm as batch_norm
 from jdl.layers._bias import bias as bias
 from jdl.layers._bilinear import bilinear as bilinear
 from jdl.layers._blur_pool import blur_pool as blur_pool
+from jdl.layers._batch_norm import batch_renorm as batch_renorm
+from jdl.layers._batch_norm import conditional_batch_norm as conditional_batch_norm
 from jdl.layers._conv import conv as conv
 from jdl.layers._dense import dense as dense
 from jdl.layers._drop_block import drop_block as drop_block
@@ -98,3 +105,17 @@ from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._spectral_norm import spectral_norm as spectral_norm
 from jdl.layers._weight_norm import weight_norm as weight_norm
 from jdl.layers._weight_standardization import weight_standardization as weight_standardization
+from jdl.layers._dynamic_tanh import dynamic_tanh as dynamic_tanh
+from jdl.layers._embedding import embedding as embedding
+from jdl.layers._fold import fold_batch_norm as fold_batch_norm
+from jdl.layers._group_norm import group_norm as group_norm
+from jdl.layers._group_norm import instance_norm as instance_norm
+from jdl.layers._layer_norm import layer_norm as layer_norm
+from jdl.layers._layer_norm import rms_norm as rms_norm
+from jdl.layers._local_response_norm import local_response_norm as local_response_norm
+from jdl.layers._modulation import adaptive_layer_norm as adaptive_layer_norm
+from jdl.layers._modulation import film as film
+from jdl.layers._pool import avg_pool as avg_pool
+from jdl.layers._pool import max_pool as max_pool
+from jdl.layers._running import recompute_statistics as recompute_statistics
+from jdl.layers._unit_norm import unit_norm as unit_norm

@@ -1,5 +1,6 @@
 """Normalisation of every sample by its own features."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -7,22 +8,30 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._layer_norm import trailing
 from jdl.layer import Layer, stateless
+from jdl.layers._affine import affine
 from jdl.layers._parameter import parameter
 
 
 def layer_norm(
     *,
+    axis: int | Sequence[int] = -1,
     epsilon: float = 1e-5,
+    scale: bool = True,
+    bias: bool = True,
     scale_init: initializers.Initializer = initializers.ones,
     bias_init: initializers.Initializer = initializers.zeros,
 ) -> Layer:
     """Normalises the last axis to mean 0 and variance 1, then scales and shifts it.
 
     Args:
+      axis: the last axis, or several trailing ones together, such as `(-2, -1)`.
       epsilon: what keeps the root away from zero.
-      scale_init: makes the scale, `(features,)`.
-      bias_init: makes the bias, `(features,)`.
+      scale: whether to scale.
+      bias: whether to add a bias.
+      scale_init: makes the scale, `(features,)`, or of the shape of the axes.
+      bias_init: makes the bias, likewise.
 
     Returns:
       A Layer on `(..., features)` with params `scale` and `bias`.
@@ -38,10 +47,14 @@ def layer_norm(
     """
 
     def init(key: jax.Array, x: Any) -> dict:
-        shape = _features("layer_norm", x)
-        return {"scale": parameter(key, "scale", scale_init, shape, x), "bias": parameter(key, "bias", bias_init, shape, x)}
+        _features("layer_norm", x)
+        shape = x.shape[-len(trailing("layer_norm", x, axis)) :]
+        return affine(key, shape, x, scale_init=scale_init if scale else None, bias_init=bias_init if bias else None)
 
-    return stateless(init, lambda params, x: functional.layer_norm(x, params["scale"], params["bias"], epsilon=epsilon))
+    def forward(params: dict, x: jax.Array) -> jax.Array:
+        return functional.layer_norm(x, params.get("scale"), params.get("bias"), axis=axis, epsilon=epsilon)
+
+    return stateless(init, forward)
 
 
 def rms_norm(*, epsilon: float = 1e-6, scale_init: initializers.Initializer = initializers.ones) -> Layer:
