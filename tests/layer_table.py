@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import jax
-from rows import core
+from rows import core, pooling
 from rows._row import Row
 
-LAYERS: tuple[Row, ...] = (*core.ROWS,)
+LAYERS: tuple[Row, ...] = (*core.ROWS, *pooling.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 
