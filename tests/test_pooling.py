@@ -69,7 +69,7 @@ def test_the_first_of_equals_wins_in_windows_of_any_width(rng, window, stride, s
     scattered = np.zeros((2, math.prod(size), 2), np.float32)
     index, cotangent = (a.reshape(2, -1, 2) for a in (np.asarray(indices), np.arange(1.0, values.size + 1)))
     samples, channels = np.arange(2).reshape(2, 1, 1), np.arange(2).reshape(1, 1, 2)
-    np.add.at(scattered, (samples, index, channels), cotangent)
+    np.add.at(scattered, (samples, index, channels), cotangent)  # type: ignore[arg-type]
     assert_equal(jnp.asarray(scattered.reshape(x.shape)), expected[1])
 
 
@@ -140,8 +140,7 @@ def test_only_what_counts_is_pooled(rng, normal):
 
     @jax.jit
     def pooled(x, mask):
-        geometry = {"window": (2, 3), "stride": (2, 1)}
-        local = (pool(x, mask=mask, **geometry) for pool in (F.max_pool, F.min_pool, F.avg_pool))
+        local = (pool(x, (2, 3), stride=(2, 1), mask=mask) for pool in (F.max_pool, F.min_pool, F.avg_pool))
         return *local, F.global_max_pool(x, mask), F.global_avg_pool(x, mask)
 
     def expected(seen, counts):
@@ -191,7 +190,7 @@ def test_unpooling_puts_values_back():
     assert gradient.ravel().tolist() == [2, 0, 2, 1]
     with pytest.raises(ValueError, match=r"max_unpool: indices must lie in -1..2, found 3 at index \[0, 0, 0\]"):
         F.max_unpool(values, indices, 3)
-    assert jax.jit(lambda *a: F.max_unpool(*a, 3))(values, indices).ravel().tolist() == [4, 0, 0]
+    assert jax.jit(functools.partial(F.max_unpool, size=3))(values, indices).ravel().tolist() == [4, 0, 0]
 
 
 # Bins
@@ -350,7 +349,7 @@ X = jnp.ones((2, 4, 4, 2))
     (lambda: L.lp_pool(2, power=0.5), "lp_pool: power must be .*, got 0.5"),
     (lambda: L.lp_pool(2, power=math.inf), "lp_pool: power must be .*, got inf"),
     (lambda: F.lp_pool(X, 2, power=0.5), "lp_pool: power must be .*, got 0.5"),
-    (lambda: L.soft_pool(1.5), "soft_pool: window must be a positive integer, got 1.5"),
+    (lambda: L.soft_pool(-1), "soft_pool: window must be a positive integer, got -1"),
     (lambda: L.adaptive_avg_pool(0), "adaptive_avg_pool: size must be a positive integer, got 0"),
     (lambda: L.adaptive_max_pool((2, -1)), "adaptive_max_pool: size must be a positive integer"),
     (lambda: F.adaptive_max_pool(X, (1, 2, 3)), r"adaptive_max_pool: size \(1, 2, 3\) has 3 entries for 2 spatial axes"),
