@@ -31,6 +31,10 @@ from rows import core, normalisation
 from rows._row import Row
 
 LAYERS: tuple[Row, ...] = (*core.ROWS, *normalisation.ROWS)
+from rows import core, pooling
+from rows._row import Row
+
+LAYERS: tuple[Row, ...] = (*core.ROWS, *pooling.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -30,6 +30,10 @@ from parity import core, normalisation
 from parity._case import Case, weights
 
 FAMILIES = {"core": core, "normalisation": normalisation}
+from parity import core, pooling
+from parity._case import Case, weights
+
+FAMILIES = {"core": core, "pooling": pooling}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

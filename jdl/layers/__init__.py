@@ -35,6 +35,10 @@ from jdl.layers._activations import prelu as prelu
 from jdl.layers._activations import rrelu as rrelu
 from jdl.layers._activations import snake as snake
 from jdl.layers._activations import threshold as threshold
+from jdl.layers._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
+from jdl.layers._adaptive_pool import adaptive_max_pool as adaptive_max_pool
+from jdl.layers._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
+from jdl.layers._attention_pool import attention_pool as attention_pool
 from jdl.layers._batch_norm import batch_norm as batch_norm
 from jdl.layers._bias import bias as bias
 from jdl.layers._bilinear import bilinear as bilinear
@@ -52,6 +56,8 @@ from jdl.layers._dropout import spatial_dropout as spatial_dropout
 from jdl.layers._embedding import embedding as embedding
 from jdl.layers._gaussian_noise import gaussian_dropout as gaussian_dropout
 from jdl.layers._gaussian_noise import gaussian_noise as gaussian_noise
+from jdl.layers._fractional_max_pool import fractional_max_pool as fractional_max_pool
+from jdl.layers._generalized_mean_pool import generalized_mean_pool as generalized_mean_pool
 from jdl.layers._layer_norm import layer_norm as layer_norm
 from jdl.layers._layer_norm import rms_norm as rms_norm
 from jdl.layers._monte_carlo import always as always
@@ -68,6 +74,7 @@ from jdl.layers._mlp import mlp as mlp
 from jdl.layers._mlp import reglu as reglu
 from jdl.layers._mlp import swiglu as swiglu
 from jdl.layers._pool import avg_pool as avg_pool
+from jdl.layers._pool import lp_pool as lp_pool
 from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._token_drop import token_drop as token_drop
 from jdl.layers._grid_sample import affine_grid as affine_grid
@@ -119,3 +126,7 @@ from jdl.layers._pool import avg_pool as avg_pool
 from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._running import recompute_statistics as recompute_statistics
 from jdl.layers._unit_norm import unit_norm as unit_norm
+from jdl.layers._pool import min_pool as min_pool
+from jdl.layers._pool import soft_pool as soft_pool
+from jdl.layers._pool import sum_pool as sum_pool
+from jdl.layers._roi_align import roi_align as roi_align
