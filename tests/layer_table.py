@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import jax
-from rows import core
+from rows import convolution, core
 from rows._row import Row
 
-LAYERS: tuple[Row, ...] = (*core.ROWS,)
+LAYERS: tuple[Row, ...] = (*core.ROWS, *convolution.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -14,7 +14,12 @@ from jdl.layer import residual as residual
 from jdl.layer import stateless as stateless
 from jdl.layers._batch_norm import batch_norm as batch_norm
 from jdl.layers._conv import conv as conv
+from jdl.layers._conv_local import conv_local as conv_local
+from jdl.layers._conv_transpose import conv_transpose as conv_transpose
+from jdl.layers._deform_conv import deform_conv as deform_conv
 from jdl.layers._dense import dense as dense
+from jdl.layers._depthwise_conv import depthwise_conv as depthwise_conv
+from jdl.layers._depthwise_conv import separable_conv as separable_conv
 from jdl.layers._dropout import dropout as dropout
 from jdl.layers._embedding import embedding as embedding
 from jdl.layers._layer_norm import layer_norm as layer_norm
