@@ -6,10 +6,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from parity import core
+from parity import convolution, core
 from parity._case import Case, weights
 
-FAMILIES = {"core": core}
+FAMILIES = {"core": core, "convolution": convolution}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

@@ -98,9 +98,7 @@ def operands(name: str, x, kernel, stride, dilation, groups) -> tuple[jax.Array,
 
 
 @functools.cache
-def form(
-    size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes, groups: int, depthwise: bool = False
-) -> Bilinear:
+def form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes, groups: int, depthwise: bool = False) -> Bilinear:
     """The bilinear form of one geometry; padding may be negative. `depthwise`: there is one input channel in each group."""
     spatial = len(size)
     layout = _LAYOUTS[spatial]

@@ -20,7 +20,7 @@ def conv_local(
     padding: Padding = "VALID",
     dilation: int | Sequence[int] = 1,
 ) -> jax.Array:
-    """Applies at every place a kernel of its own to what the window sees: `y[p] = sum_k x[p * stride + k * dilation] W[p, k] + b[p]`.
+    """Applies at every place a kernel of its own: `y[p] = sum_k x[p * stride + k * dilation] W[p, k] + b[p]`.
 
     Args:
       x: input, `(batch, *spatial, in)` with one to three spatial axes, floating point.

@@ -22,17 +22,18 @@ def conv_transpose(
 ) -> jax.Array:
     """Applies the transpose of a convolution: `y[p * stride + k * dilation - low] += x[p] W[k]`, plus b; it makes `x` larger.
 
-    It is the gradient of `conv` with respect to its input, and what PyTorch calls ConvTranspose, with the kernel's axes moved: without
-    groups, PyTorch's `(in, out, *window)` is our `(*window, in, out)`. Flax's ConvTranspose turns the window round: its kernel is
-    ours flipped along every spatial axis. On a CPU no zeros are multiplied: each phase of the output is a convolution of its own.
+    It is the gradient of `conv` with respect to its input, and what PyTorch calls ConvTranspose with the kernel's axes moved:
+    without groups, PyTorch's `(in, out, *window)` is our `(*window, in, out)`. Flax's ConvTranspose turns the window round: its
+    kernel is ours flipped along every spatial axis. On a CPU no zeros are multiplied: each phase of the output is a convolution
+    of its own.
 
     Args:
       x: input, `(batch, *spatial, in)` with one to three spatial axes, floating point.
       kernel: weights, `(*window, in // groups, out)`, cast to the dtype of `x`.
       bias: `(out,)`, cast likewise.
       stride: distance between the windows of neighbouring inputs, one for all axes or one each.
-      padding: what is cut off the full output. `"SAME"` (output size `size * stride`), `"VALID"` (nothing), a width for all sides, or
-        a `(low, high)` pair for each axis: `(size - 1) * stride + dilation * (window - 1) + 1 - low - high` remain.
+      padding: what is cut off the full output. `"SAME"` (output size `size * stride`), `"VALID"` (nothing), a width for all sides,
+        or a `(low, high)` pair for each axis: `(size - 1) * stride + dilation * (window - 1) + 1 - low - high` remain.
       output_padding: how much larger the output is at its end, one for all axes or one each, less than stride or dilation.
       dilation: distance between the outputs that neighbouring weights reach, one for all axes or one each.
       groups: how many groups the channels are split into; outputs of a group see inputs of that group alone.

@@ -21,8 +21,8 @@ def depthwise_conv(
 ) -> jax.Array:
     """Convolves every channel with kernels of its own: `conv` with as many groups as channels.
 
-    On a CPU it is a sum over taps of shifted products in one fused loop, and so are its gradients, where XLA's grouped convolution is
-    many times slower. Windows of more than 64 entries, and other platforms, have lax's.
+    On a CPU it is a sum over taps of shifted products in one fused loop, and so are its gradients, where XLA's grouped convolution
+    is many times slower. Windows of more than 64 entries, and other platforms, have lax's.
 
     Args:
       x: input, `(batch, *spatial, channels)` with one to three spatial axes, floating point.

@@ -33,9 +33,8 @@ def by_phases(
 ) -> jax.Array:
     """The transpose of a convolution of this geometry, to an input of `size`.
 
-    Args:
-      correlate: `(y, kernel, dilation)` to a convolution of stride 1 without padding.
-      turned: the kernel, flipped along its window, as `correlate` takes it.
+    `correlate` goes from `y`, a kernel and a dilation to their convolution of stride 1 without padding; `turned` is the kernel,
+    flipped along its window.
     """
     geometry = zip(y.shape[1:-1], size, turned.shape, stride, pads, dilation)
     axes = [list(_phases(n, m, w, s, low, d)) for n, m, w, s, (low, _), d in geometry]

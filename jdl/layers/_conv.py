@@ -70,7 +70,7 @@ def conv(
 
 
 def conv_params(name: str, key, x, kernel_size, groups, features, bias, kernel_init, bias_init) -> dict:
-    """A kernel `(*kernel_size, in // groups, features)`, and a bias if there is to be one; raises unless `x` is images or the like."""
+    """A kernel `(*kernel_size, in // groups, features)`, and a bias if there is to be one; raises unless `x` fits."""
     x = _check.floating(name, x)
     _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
     if x.shape[-1] % groups:
