@@ -7,34 +7,11 @@ import json
 from pathlib import Path
 
 import jax
-from rows import core, noise
+from rows import activations, convolution, core, linear, noise, normalisation, pooling, resampling, transforms
 from rows._row import Row
 
-LAYERS: tuple[Row, ...] = (*core.ROWS, *noise.ROWS)
-from rows import core, linear
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *linear.ROWS)
-from rows import core, resampling
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *resampling.ROWS)
-from rows import activations, core
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *activations.ROWS)
-from rows import core, transforms
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *transforms.ROWS)
-from rows import core, normalisation
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *normalisation.ROWS)
-from rows import core, pooling
-from rows._row import Row
-
-LAYERS: tuple[Row, ...] = (*core.ROWS, *pooling.ROWS)
+_FAMILIES = (core, linear, convolution, resampling, pooling, normalisation, noise, activations, transforms)
+LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in family.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -6,34 +6,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from parity import core, noise
+from parity import activations, convolution, core, linear, noise, normalisation, pooling, resampling, transforms
 from parity._case import Case, weights
 
-FAMILIES = {"core": core, "noise": noise}
-from parity import core, linear
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "linear": linear}
-from parity import core, resampling
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "resampling": resampling}
-from parity import activations, core
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "activations": activations}
-from parity import core, transforms
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "transforms": transforms}
-from parity import core, normalisation
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "normalisation": normalisation}
-from parity import core, pooling
-from parity._case import Case, weights
-
-FAMILIES = {"core": core, "pooling": pooling}
+_MODULES = (activations, convolution, core, linear, noise, normalisation, pooling, resampling, transforms)
+FAMILIES = {module.__name__.rsplit(".", 1)[-1]: module for module in _MODULES}
 GOLDEN = Path(__file__).parent / "golden" / "torch"
 CASES = [(family, case) for family, module in FAMILIES.items() for case in module.CASES]
 

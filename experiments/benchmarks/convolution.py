@@ -1,5 +1,7 @@
 """Convolution with both gradients, and max-pooling's: jdl's functions against lax's, alone, in a loop, under vmap over kernels.
 
+Transposed and depthwise convolutions also against PyTorch's, in both its layouts, where it is installed.
+
 python experiments/benchmarks/convolution.py
 """
 
@@ -7,17 +9,32 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from _measure import environment, show, side_by_side
 
 from jdl import functional
 
 CASES = [(64, 28, 32, 64, 3, 1), (64, 14, 64, 128, 3, 1), (32, 32, 64, 64, 3, 2), (32, 28, 64, 64, 5, 1)]
+TRANSPOSED = [(32, 14, 64, 32, 4, 2), (32, 16, 64, 64, 3, 2), (64, 7, 128, 64, 2, 2)]
+DEPTHWISE = [(32, 28, 64, 64, 3, 1), (32, 14, 256, 256, 3, 1), (16, 56, 32, 32, 5, 1), (32, 28, 64, 64, 3, 2)]
 SMALL = [(64, 8, 1, 32, 3, 1), (64, 4, 32, 64, 3, 1)]
 
 
 def lax_conv(x, kernel, *, stride):
     layout = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=layout)
+
+
+def lax_transpose(x, kernel, *, stride):
+    turned = jnp.flip(kernel, (0, 1))
+    return jax.lax.conv_transpose(x, turned, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def lax_depthwise(x, kernel, *, stride):
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(
+        x, kernel, (stride, stride), "SAME", dimension_numbers=layout, feature_group_count=x.shape[-1]
+    )
 
 
 def lax_pool(x):
@@ -43,6 +60,51 @@ def arrays(case, members=()):
     return x, jax.random.normal(second, (*members, window, window, channels, features)) / window
 
 
+def pytorch(name, stride, x, kernel):
+    """The same in PyTorch, in the layout of images that it has by default and in channels last; nothing if it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return {}
+    conv = getattr(torch.nn.functional, "conv2d" if name == "depthwise" else "conv_transpose2d")
+    window, channels = kernel.shape[0], x.shape[-1]
+    options = {"groups": channels, "padding": window // 2} if name == "depthwise" else {"padding": (window - stride) // 2}
+
+    def gradients(x, kernel):
+        y = conv(x, kernel, stride=stride, **options)
+        return [gradient.numpy() for gradient in torch.autograd.grad(y.square().sum(), (x, kernel))]
+
+    weights = torch.tensor(np.asarray(kernel)).permute((3, 2, 0, 1) if name == "depthwise" else (2, 3, 0, 1)).contiguous()
+    images = torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
+    layouts = {"PyTorch": images.contiguous(), "PyTorch, last": images}
+    return {layout: functools.partial(gradients, x.requires_grad_(), weights.requires_grad_()) for layout, x in layouts.items()}
+
+
+def compare_to_pytorch(make, name, pair, cases, rounds=5):
+    rows = {}
+    for case in cases:
+        x, kernel = arrays(case)
+        kernel = kernel[:, :, :1] if name == "depthwise" else kernel
+        contestants = {who: functools.partial(jax.jit(make(conv, case[-1])), x, kernel) for who, conv in pair.items()}
+        torchs = pytorch(name, case[-1], x, kernel) if make is not looped else {}
+        jdl = contestants.pop("jdl")
+        rows[describe(case)] = side_by_side(contestants | torchs | {"jdl": jdl}, rounds=rounds)
+    return rows
+
+
+def describe(case):
+    batch, size, channels, features, window, stride = case
+    return f"{batch} x {size} x {size}, {channels} to {features}, {window}" + f", stride {stride}" * (stride > 1)
+
+
+def alone(*a):
+    return functools.partial(gradients, *a)
+
+
+def looped(*a):
+    return functools.partial(in_loop, *a)
+
+
 def compare(make, cases, members=(), rounds=5):
     rows = {}
     for case in cases:
@@ -50,17 +112,20 @@ def compare(make, cases, members=(), rounds=5):
         contestants = {}
         for name, conv in {"lax": lax_conv, "jdl": functional.conv}.items():
             contestants[name] = functools.partial(jax.jit(make(functools.partial(conv), case[-1])), *given)
-        batch, size, channels, features, window, stride = case
-        row = f"{batch} x {size} x {size}, {channels} to {features}, {window}" + f", stride {stride}" * (stride > 1)
-        rows[row] = side_by_side(contestants, rounds=rounds)
+        rows[describe(case)] = side_by_side(contestants, rounds=rounds)
     return rows
 
 
 def main():
     environment()
-    show("forward and gradients, alone", compare(lambda *a: functools.partial(gradients, *a), CASES))
-    show("two steps in a loop", compare(lambda *a: functools.partial(in_loop, *a), CASES, rounds=1))
+    show("forward and gradients, alone", compare(alone, CASES))
+    show("two steps in a loop", compare(looped, CASES, rounds=1))
     show("8 kernels by vmap", compare(lambda *a: jax.vmap(functools.partial(gradients, *a)), SMALL, members=(8,), rounds=3))
+    depthwise = {"lax": lax_depthwise, "jdl": functional.depthwise_conv}
+    transposed = {"lax": lax_transpose, "jdl": functional.conv_transpose}
+    for name, pair, cases in (("depthwise", depthwise, DEPTHWISE), ("transposed", transposed, TRANSPOSED)):
+        show(f"{name}, forward and gradients, alone", compare_to_pytorch(alone, name, pair, cases))
+        show(f"{name}, two steps in a loop", compare_to_pytorch(looped, name, pair, cases, rounds=1))
     x = jax.random.normal(jax.random.key(0), (64, 28, 28, 32))
     pools = {"lax": lax_pool, "jdl": lambda x: functional.max_pool(x, 2)}
     pools = {name: jax.jit(jax.grad(lambda x, pool=pool: jnp.square(pool(x)).sum())) for name, pool in pools.items()}

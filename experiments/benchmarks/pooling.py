@@ -41,8 +41,8 @@ def in_torch(x, window, stride):
         x = given
         for _ in range(STEPS):
             x = x.detach().requires_grad_()
-            torch.nn.functional.max_pool2d(x, window, stride).square().sum().backward()
-            x = x.detach() - 1e-3 * x.grad
+            (slope,) = torch.autograd.grad(torch.nn.functional.max_pool2d(x, window, stride).square().sum(), x)
+            x = x.detach() - 1e-3 * slope
         return np.asarray(x)
 
     return steps

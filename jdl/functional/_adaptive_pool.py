@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jdl.functional import _check, _slide
 from jdl.functional._flatten import flatten
 from jdl.functional._max_pool import larger
-from jdl.functional._window import expand
+from jdl.functional._window import expand, spatial_axes
 
 
 def adaptive_avg_pool(x: jax.Array, size: int | Sequence[int]) -> jax.Array:
@@ -88,14 +88,14 @@ def spatial_pyramid_pool(x: jax.Array, sizes: Sequence[int | Sequence[int]]) -> 
     Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", https://arxiv.org/abs/1406.4729.
     """
     x = _check.floating("spatial_pyramid_pool", x)
-    _slide.spatial("spatial_pyramid_pool", x)
+    spatial_axes("spatial_pyramid_pool", x)
     if not sizes:
         raise ValueError("spatial_pyramid_pool: there must be at least one size")
     return jnp.concatenate([flatten(adaptive_max_pool(x, size)) for size in sizes], axis=-1)
 
 
 def _pool(name: str, x: jax.Array, size: int | Sequence[int], reduce: Callable[[jax.Array, int], jax.Array]) -> jax.Array:
-    _slide.spatial(name, x)
+    spatial_axes(name, x)
     sizes = expand(name, "size", size, x.ndim - 2)
     for axis in reversed(range(1, x.ndim - 1)):
         x = _bins(x, axis, sizes[axis - 1], reduce)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
+from jdl.functional._window import spatial_axes
 
 
 def attention_pool(x: jax.Array, scores: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -30,7 +31,7 @@ def attention_pool(x: jax.Array, scores: jax.Array, mask: jax.Array | None = Non
     Source: Ilse et al., "Attention-based Deep Multiple Instance Learning", https://arxiv.org/abs/1802.04712.
     """
     x, scores = _check.floating("attention_pool", x), _check.floating("attention_pool", scores)
-    _slide.spatial("attention_pool", x)
+    spatial_axes("attention_pool", x)
     if scores.shape[:-1] != x.shape[:-1] or scores.shape[-1] == 0 or x.shape[-1] % scores.shape[-1]:
         wants = "(batch, *spatial, heads) with heads that divide the features of x"
         raise ValueError(f"attention_pool: scores must be {wants}, got {_check.describe(scores)} for {_check.describe(x)}")

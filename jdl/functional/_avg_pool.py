@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
-from jdl.functional._window import Padding
+from jdl.functional._window import Padding, pad
 
 
 def avg_pool(
@@ -51,7 +51,7 @@ def avg_pool(
         return (_total(x.astype(wide), window, stride, pads) / math.prod(window)).astype(x.dtype)
     counts = jnp.ones((1, *x.shape[1:-1], 1), bool) if mask is None else _slide.masked("avg_pool", x, mask)
     total = _total(jnp.where(counts, x.astype(wide), 0), window, stride, pads)
-    number = _slide.slide(_slide.pad(counts.astype(wide), count_padding, pads), window, stride, jnp.add)
+    number = _slide.slide(pad(counts.astype(wide), pads, count_padding), window, stride, jnp.add)
     return (total / jnp.maximum(number, 1)).astype(x.dtype)
 
 
@@ -132,4 +132,4 @@ def check_power(name: str, power: Any) -> None:
 
 
 def _total(x: jax.Array, window: Sequence[int], stride: Sequence[int], pads: Sequence[tuple[int, int]]) -> jax.Array:
-    return _slide.slide(_slide.pad(x, 0, pads), window, stride, jnp.add)
+    return _slide.slide(pad(x, pads), window, stride, jnp.add)

@@ -45,6 +45,10 @@ class Bilinear:
     def __call__(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
         return _bind(x, kernel, form=self, to=Y)
 
+    def transposed(self, kernel: jax.Array, y: jax.Array) -> jax.Array:
+        """The transpose of the function in `x`, at this kernel: bilinear in `(kernel, y)`."""
+        return _bind(kernel, y, form=self, to=X)
+
 
 _bilinear = Primitive("bilinear")
 

@@ -3,8 +3,8 @@
 import jax
 
 from jdl.functional import _check
+from jdl.functional._avg_pool import avg_pool
 from jdl.functional._pad import pad
-from jdl.functional._pool import avg_pool
 from jdl.functional._window import spatial_axes
 
 

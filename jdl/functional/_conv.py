@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from jdl.functional import _check
+from jdl.functional import _check, _taps
+from jdl.functional._bias import add_bias
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
-from jdl.functional._window import Padding, Sizes, expand, patches, resolve
+from jdl.functional._pad import MODES
+from jdl.functional._phases import by_phases
+from jdl.functional._window import Padding, Pads, Sizes, expand, pad, patches, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 _CHUNK = 2**20  # bytes of patches worked on at a time: they stay in the cache
+_TAPS = 64  # of a depthwise kernel; with more, the program would grow too large
 
 
 def conv(
@@ -22,6 +26,7 @@ def conv(
     *,
     stride: int | Sequence[int] = 1,
     padding: Padding = "SAME",
+    padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> jax.Array:
@@ -36,8 +41,10 @@ def conv(
       kernel: weights, `(*window, in // groups, out)`, cast to the dtype of `x`.
       bias: `(out,)`, cast likewise.
       stride: step of the window, one for all axes or one each.
-      padding: `"SAME"` (output size `ceil(size / stride)`), `"VALID"` (none), a width for all sides, or a `(low, high)` pair for
-        each axis.
+      padding: `"SAME"` (output size `ceil(size / stride)`), `"VALID"` (none), `"CAUSAL"` (all of it before the first, so that no
+        output sees a later input), a width for all sides, or a `(low, high)` pair for each axis.
+      padding_mode: what it is filled with: `"zeros"`, or `x` itself, as if it were periodic (`"circular"`), mirrored at its first
+        and last entries (`"reflect"`, which are not repeated), or constant beyond them (`"replicate"`).
       dilation: distance between the inputs that neighbouring weights see, one for all axes or one each.
       groups: how many groups the channels are split into; outputs of a group see inputs of that group alone.
 
@@ -54,29 +61,40 @@ def conv(
       >>> functional.conv(jnp.ones((1, 4, 4, 3)), jnp.ones((3, 3, 3, 8)), stride=2).shape
       (1, 2, 2, 8)
     """
+    return convolve("conv", x, kernel, bias, stride, padding, padding_mode, dilation, groups)
+
+
+def convolve(name: str, x, kernel, bias, stride, padding, padding_mode, dilation, groups) -> jax.Array:
+    """`conv`, by another name in messages."""
+    x, stride, dilation = operands(name, x, kernel, stride, dilation, groups)
+    _check.choice(name, "padding_mode", padding_mode, tuple(MODES))
+    pads = resolve(name, padding, x.shape[1:-1], kernel.shape[:-2], stride, dilation)
+    if padding_mode != "zeros":
+        x, pads = jnp.pad(x, ((0, 0), *pads, (0, 0)), MODES[padding_mode]), ((0, 0),) * len(pads)
+    depthwise = groups > 1 and kernel.shape[-2] == 1 and math.prod(kernel.shape[:-2]) <= _TAPS
+    y = form(x.shape[1:-1], kernel.shape[:-2], stride, pads, dilation, groups, depthwise)(x, kernel.astype(x.dtype))
+    return y if bias is None else add_bias(y, bias)
+
+
+def operands(name: str, x, kernel, stride, dilation, groups) -> tuple[jax.Array, Sizes, Sizes]:
+    """`x`, and stride and dilation for each axis; raises unless `x` and the kernel fit each other."""
     spatial = kernel.ndim - 2
-    x = _check.floating("conv", x)
+    x = _check.floating(name, x)
     if spatial not in _LAYOUTS or x.ndim != kernel.ndim:
         axes = ", ".join(
             ["batch", *"dhw"[-spatial:], "channels"] if spatial in _LAYOUTS else ["batch", "1 to 3 spatial axes", "channels"]
         )
-        raise ValueError(f"conv: a kernel of shape {list(kernel.shape)} takes x as ({axes}), got {_check.describe(x)}")
-    _check.positive("conv", groups=groups)
+        raise ValueError(f"{name}: a kernel of shape {list(kernel.shape)} takes x as ({axes}), got {_check.describe(x)}")
+    _check.positive(name, groups=groups)
     if x.shape[-1] != kernel.shape[-2] * groups or kernel.shape[-1] % groups:
         takes = f"takes {kernel.shape[-2] * groups} channels and gives {kernel.shape[-1]}"
-        raise ValueError(f"conv: kernel {takes} in {groups} group{'s' * (groups > 1)}, x is {_check.describe(x)}")
-    stride, dilation = expand("conv", "stride", stride, spatial), expand("conv", "dilation", dilation, spatial)
-    pads = resolve("conv", padding, x.shape[1:-1], kernel.shape[:-2], stride, dilation)
-    y = _form(x.shape[1:-1], kernel.shape[:-2], stride, pads, dilation, groups)(x, kernel.astype(x.dtype))
-    return y if bias is None else y + jnp.expand_dims(bias.astype(x.dtype), range(y.ndim - 1))
-
-
-Pads = tuple[tuple[int, int], ...]
+        raise ValueError(f"{name}: kernel {takes} in {groups} group{'s' * (groups > 1)}, x is {_check.describe(x)}")
+    return x, expand(name, "stride", stride, spatial), expand(name, "dilation", dilation, spatial)
 
 
 @functools.cache
-def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes, groups: int) -> Bilinear:
-    """The bilinear form of one geometry."""
+def form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes, groups: int, depthwise: bool = False) -> Bilinear:
+    """The bilinear form of one geometry; padding may be negative. `depthwise`: there is one input channel in each group."""
     spatial = len(size)
     layout = _LAYOUTS[spatial]
 
@@ -90,23 +108,17 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         if all(low < d * (w - 1) + 1 for (low, _), w, d in zip(pads, window, dilation)):
             return jax.vjp(lambda x: correlate(x, kernel), x)[1](y)[0]
         # XLA's gradient is wrong on a CPU (JAX 0.10.2) where padding reaches past the window, so the padding is a step of its own.
-        apart = lambda x: correlate(_pad(x, [(low, high, 0) for low, high in pads]), kernel, pads=((0, 0),) * spatial)
+        apart = lambda x: correlate(pad(x, pads), kernel, pads=((0, 0),) * spatial)
         return jax.vjp(apart, x)[1](y)[0]
 
     def to_kernel(x, y):
         y, kernel = same_axes(y, jnp.zeros((*window, x.shape[-1] // groups, y.shape[-1]), y.dtype))
         return jax.vjp(lambda kernel: correlate(x, kernel), kernel)[1](y)[0]
 
-    # Padding that makes x's gradient a plain convolution of the cotangent, dilated by the stride, with the turned kernel.
-    back = [
-        (d * (w - 1) - low, n - (o - 1) * s - 1 + low, s - 1)
-        for n, w, s, (low, high), d in zip(size, window, stride, pads, dilation)
-        for o in [(n + low + high - d * (w - 1) - 1) // s + 1]
-    ]
-
-    def to_x_plain(kernel, y):
+    def to_x_by_phases(kernel, y):
         turned = jnp.flip(kernel, range(spatial)).swapaxes(-1, -2)
-        return correlate(_pad(y, back), turned, (1,) * spatial, ((0, 0),) * spatial, dilation)
+        plain = lambda y, kernel, dilation: correlate(y, kernel, (1,) * spatial, ((0, 0),) * spatial, dilation)
+        return by_phases(plain, turned, y, size, stride, pads, dilation)
 
     def to_kernel_by_rows(x, y):  # one product for each row of the window, over patches that are one row high
         rest = window[1:], stride[1:], dilation[1:]
@@ -123,13 +135,13 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
             )
             return jnp.stack([contract(row.reshape(-1, row.shape[-1]), y.reshape(-1, y.shape[-1])) for row in rows])
 
-        x = _pad(x, [(low, high, 0) for low, high in pads])
+        x = pad(x, pads)
         size = x.shape[1] * math.prod(y.shape[2:-1]) * math.prod(window[1:]) * x.shape[-1] * x.dtype.itemsize
         return _sum_in_chunks(products, x, y, size).reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
 
     def to_kernel_turned(x, y):  # channels are the batch, the batch is the channels, y is the kernel
         reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]
-        seen = _pad(x, [(low, r - n - low, 0) for (low, _), r, n in zip(pads, reach, size)])
+        seen = pad(x, [(low, r - n - low) for (low, _), r, n in zip(pads, reach, size)])
         turned = correlate(seen.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), dilation, ((0, 0),) * spatial, stride)
         return jnp.moveaxis(turned, 0, -2)
 
@@ -138,9 +150,11 @@ def _form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes
         return (to_kernel_turned if size <= _CHUNK else to_kernel_by_rows)(x, y)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
+    if depthwise:
+        return Bilinear(maps, _batched(_taps.maps(size, window, stride, pads, dilation, groups), spatial))
     if groups > 1:
         return Bilinear(maps)
-    return Bilinear(maps, _batched((to_x_plain, to_kernel_by_size, correlate), spatial), in_turn=True)
+    return Bilinear(maps, _batched((to_x_by_phases, to_kernel_by_size, correlate), spatial), in_turn=True)
 
 
 def _batched(maps: Maps, spatial: int) -> Maps:
@@ -170,7 +184,3 @@ def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Arra
     shape = jax.eval_shape(function, x[:chunk], y[:chunk])
     _, zero = same_axes(y, jnp.zeros(shape.shape, shape.dtype))
     return jax.lax.scan(lambda total, pair: (total + function(*pair), None), zero, chunks)[0]
-
-
-def _pad(x: jax.Array, spatial: Sequence[tuple[int, int, int]]) -> jax.Array:
-    return jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *spatial, (0, 0, 0)])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._dropout import images, share_kept
-from jdl.functional._pool import max_pool
+from jdl.functional._max_pool import max_pool
 from jdl.functional._window import expand
 
 

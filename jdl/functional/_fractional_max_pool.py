@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jdl.functional import _check, _slide
+from jdl.functional import _check
 from jdl.functional._max_pool import max_pool
-from jdl.functional._window import expand
+from jdl.functional._window import expand, spatial_axes
 
 
 def fractional_max_pool(
@@ -46,7 +46,7 @@ def fractional_max_pool(
     Source: Graham, "Fractional Max-Pooling", https://arxiv.org/abs/1412.6071.
     """
     x = _check.floating("fractional_max_pool", x)
-    _slide.spatial("fractional_max_pool", x)
+    spatial_axes("fractional_max_pool", x)
     check_size("fractional_max_pool", size, ratio)
     axes = x.ndim - 2
     windows = expand("fractional_max_pool", "window", window, axes)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
 from jdl.functional._max_pool import lowest
+from jdl.functional._window import spatial_axes
 
 
 def global_max_pool(x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
@@ -26,7 +27,7 @@ def global_max_pool(x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
       >>> functional.global_max_pool(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
       [[6.0, 7.0]]
     """
-    _slide.spatial("global_max_pool", x)
+    spatial_axes("global_max_pool", x)
     x = jnp.asarray(x)
     if mask is None:
         return x.max(axis=_axes(x))
@@ -54,7 +55,7 @@ def global_avg_pool(x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     Source: Lin et al., "Network in Network", https://arxiv.org/abs/1312.4400.
     """
     x = _check.floating("global_avg_pool", x)
-    _slide.spatial("global_avg_pool", x)
+    spatial_axes("global_avg_pool", x)
     if mask is None:
         return x.mean(axis=_axes(x))
     mask, wide = _slide.masked("global_avg_pool", x, mask), jnp.promote_types(x.dtype, jnp.float32)
@@ -89,7 +90,7 @@ def generalized_mean_pool(x: jax.Array, power: float | jax.Array, *, epsilon: fl
     Source: Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", https://arxiv.org/abs/1711.02512.
     """
     x = _check.floating("generalized_mean_pool", x)
-    _slide.spatial("generalized_mean_pool", x)
+    spatial_axes("generalized_mean_pool", x)
     if jnp.shape(power) not in ((), x.shape[-1:]):
         raise ValueError(f"generalized_mean_pool: power is for {jnp.size(power)} channels, x is {_check.describe(x)}")
     wide = jnp.promote_types(x.dtype, jnp.float32)

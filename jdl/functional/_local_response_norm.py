@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._pool import avg_pool
+from jdl.functional._avg_pool import avg_pool
 
 
 def local_response_norm(x: jax.Array, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> jax.Array:

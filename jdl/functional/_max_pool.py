@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check, _slide
-from jdl.functional._window import Padding, expand
+from jdl.functional._window import Padding, expand, pad, spatial_axes
 
 
 def max_pool(
@@ -111,8 +111,8 @@ def max_pool_with_indices(
     window, stride, pads = _slide.geometry("max_pool_with_indices", x, window, stride, padding)
     x = _real("max_pool_with_indices", x)
     places = jnp.arange(math.prod(x.shape[1:-1]), dtype=jnp.int32).reshape(1, *x.shape[1:-1], 1)
-    places = jnp.broadcast_to(_slide.pad(places, -1, pads), (len(x), *_slide.pad(x, 0, pads).shape[1:]))
-    return _slide.slide((_slide.pad(x, lowest(x.dtype), pads), places), window, stride, _first_larger)
+    places = jnp.broadcast_to(pad(places, pads, -1), (len(x), *pad(x, pads).shape[1:]))
+    return _slide.slide((pad(x, pads, lowest(x.dtype)), places), window, stride, _first_larger)
 
 
 def max_unpool(values: jax.Array, indices: jax.Array, size: int | Sequence[int]) -> jax.Array:
@@ -140,7 +140,7 @@ def max_unpool(values: jax.Array, indices: jax.Array, size: int | Sequence[int])
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", https://arxiv.org/abs/1311.2901.
     """
     values, indices = _check.floating("max_unpool", values), _check.array(indices)
-    _slide.spatial("max_unpool", values)
+    spatial_axes("max_unpool", values)
     _check.same_shape("max_unpool", values=values, indices=indices)
     if not jnp.issubdtype(indices.dtype, jnp.integer):
         raise TypeError(f"max_unpool: indices must be integers, got {_check.describe(indices)}")
@@ -198,9 +198,9 @@ def _extreme(name: str, x: Any, window: Any, stride: Any, padding: Padding, mask
     x = _real(name, x)
     never = never(x.dtype)
     if mask is None:
-        return _slide.slide(_slide.pad(x, never, pads), window, stride, combine)
+        return _slide.slide(pad(x, pads, never), window, stride, combine)
     mask = _slide.masked(name, x, mask)
     x = jnp.where(mask, x, jnp.asarray(never, x.dtype))
-    y = _slide.slide(_slide.pad(x, never, pads), window, stride, combine)
-    some = _slide.slide(_slide.pad(mask, False, pads), window, stride, jnp.logical_or)
+    y = _slide.slide(pad(x, pads, never), window, stride, combine)
+    some = _slide.slide(pad(mask, pads, False), window, stride, jnp.logical_or)
     return jnp.where(some, y, jnp.zeros((), x.dtype))

@@ -9,23 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._window import Padding, expand, resolve
+from jdl.functional._window import Padding, Pads, Sizes, expand, resolve, spatial_axes
 
 _WIDEST = 16  # slices along an axis; wider windows are put together from narrower ones, so that programs stay small
-
-Sizes = tuple[int, ...]
-Pads = tuple[tuple[int, int], ...]
-
-
-def spatial(name: str, x: Any) -> None:
-    """Raises ValueError unless `x` has the rank of what pools take."""
-    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
 
 
 def geometry(name: str, x: Any, window: Any, stride: Any, padding: Padding) -> tuple[Sizes, Sizes, Pads]:
     """Window, stride and padding for each spatial axis; raises ValueError where they don't fit."""
-    spatial(name, x)
-    axes = x.ndim - 2
+    axes = spatial_axes(name, x)
     window = expand(name, "window", window, axes)
     stride = window if stride is None else expand(name, "stride", stride, axes)
     return window, stride, resolve(name, padding, x.shape[1:-1], window, stride, (1,) * axes)
@@ -40,11 +31,6 @@ def masked(name: str, x: Any, mask: Any) -> jax.Array:
             f"{name}: mask must have the shape of x without channels, got {_check.describe(mask)} for {_check.describe(x)}"
         )
     return jnp.expand_dims(mask, -1)
-
-
-def pad(x: jax.Array, value: Any, pads: Sequence[tuple[int, int]]) -> jax.Array:
-    """`x` with the value around its spatial axes."""
-    return jax.lax.pad(x, jnp.asarray(value, x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)])
 
 
 def slide(x: Any, window: Sequence[int], stride: Sequence[int], combine: Callable[[Any, Any], Any]) -> Any:

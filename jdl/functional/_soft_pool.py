@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
-from jdl.functional._window import Padding
+from jdl.functional._window import Padding, pad
 
 
 def soft_pool(
@@ -42,7 +42,7 @@ def soft_pool(
     largest = jax.lax.stop_gradient(wide)  # what exponents are relative to cancels out
     weight = jnp.exp(wide - largest)
     outside = jnp.finfo(wide.dtype).min, 0, 0
-    parts = tuple(_slide.pad(a, value, pads) for a, value in zip((largest, weight, weight * wide), outside))
+    parts = tuple(pad(a, pads, value) for a, value in zip((largest, weight, weight * wide), outside))
     _, total, weighted = _slide.slide(parts, window, stride, _join)
     return (weighted / jnp.where(total == 0, 1, total)).astype(x.dtype)
 

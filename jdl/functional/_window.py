@@ -11,6 +11,7 @@ from jdl.functional import _check
 
 Padding = str | int | Sequence[tuple[int, int]]
 Sizes = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
 
 
 def spatial_axes(name: str, x: Any) -> int:
@@ -54,10 +55,12 @@ def resolve(
     if padding == "SAME":
         total = [max((-(-n // s) - 1) * s + r - n, 0) for n, s, r in zip(size, stride, reach)]
         return tuple((t // 2, t - t // 2) for t in total)
+    if padding == "CAUSAL":
+        return tuple((r - 1, 0) for r in reach)
     if padding == "VALID":
         pads = ((0, 0),) * len(size)
     else:
-        pads = widths(name, padding, len(size), '"SAME", "VALID", ')
+        pads = widths(name, padding, len(size), '"SAME", "VALID", "CAUSAL", ')
     for n, r, (low, high) in zip(size, reach, pads):
         if n + low + high < r:
             raise ValueError(f"{name}: a window that spans {r} does not fit an axis of {n} padded by {(low, high)}")
@@ -74,12 +77,22 @@ def starts(window: Sizes, dilation: Sizes) -> Iterator[Sizes]:
     return itertools.product(*(range(0, w * d, d) for w, d in zip(window, dilation)))
 
 
-def patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
-    """What the window sees at every place: `(batch, *places, prod(window) * channels)`, as shifted slices side by side."""
+def pad(x: jax.Array, pads: Sequence[tuple[int, int]], value: Any = 0) -> jax.Array:
+    """Puts a value around the spatial axes, or cuts them where the padding is negative."""
+    return jax.lax.pad(x, jnp.asarray(value, x.dtype), [(0, 0, 0), *((low, high, 0) for low, high in pads), (0, 0, 0)])
+
+
+def shifts(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> list[jax.Array]:
+    """For every entry of the window, in row order, what it sees at every place: `(batch, *places, channels)`."""
     places = places_of(x.shape[1:-1], window, stride, dilation)
 
     def shifted(start: Sizes) -> jax.Array:
         stop = [b + (n - 1) * s + 1 for b, n, s in zip(start, places, stride)]
         return jax.lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *stride, 1))
 
-    return jnp.concatenate([shifted(start) for start in starts(window, dilation)], axis=-1)
+    return [shifted(start) for start in starts(window, dilation)]
+
+
+def patches(x: jax.Array, window: Sizes, stride: Sizes, dilation: Sizes) -> jax.Array:
+    """What the window sees at every place, side by side: `(batch, *places, prod(window) * channels)`."""
+    return jnp.concatenate(shifts(x, window, stride, dilation), axis=-1)

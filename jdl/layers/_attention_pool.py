@@ -6,7 +6,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._slide import spatial
+from jdl.functional._window import spatial_axes
 from jdl.layer import Layer, compose
 from jdl.layers._dense import dense
 
@@ -49,7 +49,7 @@ def attention_pool(
     @compose(**sublayers, score=dense(heads, bias=False, kernel_init=kernel_init))
     def forward(net, x, mask=None):
         x = _check.floating("attention_pool", x)
-        spatial("attention_pool", x)
+        spatial_axes("attention_pool", x)
         hidden = jnp.tanh(net.hidden(x))
         if gated:
             hidden = hidden * jax.nn.sigmoid(net.gate(x))

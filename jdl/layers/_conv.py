@@ -19,6 +19,7 @@ def conv(
     *,
     stride: int | Sequence[int] = 1,
     padding: Padding = "SAME",
+    padding_mode: str = "zeros",
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     bias: bool = True,
@@ -31,7 +32,8 @@ def conv(
       features: channels of the output.
       kernel_size: size of the window, one for all spatial axes or one each.
       stride: step of the window, likewise.
-      padding: `"SAME"`, `"VALID"`, a width for all sides, or a `(low, high)` pair for each axis.
+      padding: `"SAME"`, `"VALID"`, `"CAUSAL"`, a width for all sides, or a `(low, high)` pair for each axis.
+      padding_mode: `"zeros"`, `"circular"`, `"reflect"` or `"replicate"`.
       dilation: distance between the inputs that neighbouring weights see, one for all axes or one each.
       groups: how many groups the channels are split into.
       bias: whether to add one.
@@ -58,16 +60,21 @@ def conv(
         raise ValueError(f"conv: {features} features can't be split into {groups} groups")
 
     def init(key: jax.Array, x: Any) -> dict:
-        x = _check.floating("conv", x)
-        _check.rank("conv", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
-        if x.shape[-1] % groups:
-            raise ValueError(f"conv: the channels of {_check.describe(x)} can't be split into {groups} groups")
-        window = expand("conv", "kernel_size", kernel_size, x.ndim - 2)
-        params = {"kernel": parameter(key, "kernel", kernel_init, (*window, x.shape[-1] // groups, features), x)}
-        return params | ({"bias": parameter(key, "bias", bias_init, (features,), x)} if bias else {})
+        return conv_params("conv", key, x, kernel_size, groups, features, bias, kernel_init, bias_init)
 
     def forward(params: dict, x: jax.Array) -> jax.Array:
-        geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        geometry = {"stride": stride, "padding": padding, "padding_mode": padding_mode, "dilation": dilation, "groups": groups}
         return functional.conv(x, params["kernel"], params.get("bias"), **geometry)
 
     return stateless(init, forward)
+
+
+def conv_params(name: str, key, x, kernel_size, groups, features, bias, kernel_init, bias_init) -> dict:
+    """A kernel `(*kernel_size, in // groups, features)`, and a bias if there is to be one; raises unless `x` fits."""
+    x = _check.floating(name, x)
+    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+    if x.shape[-1] % groups:
+        raise ValueError(f"{name}: the channels of {_check.describe(x)} can't be split into {groups} groups")
+    window = expand(name, "kernel_size", kernel_size, x.ndim - 2)
+    params = {"kernel": parameter(key, "kernel", kernel_init, (*window, x.shape[-1] // groups, features), x)}
+    return params | ({"bias": parameter(key, "bias", bias_init, (features,), x)} if bias else {})

@@ -7,7 +7,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._slide import spatial
+from jdl.functional._window import spatial_axes
 from jdl.layer import Layer, stateless
 from jdl.layers._parameter import parameter
 
@@ -41,7 +41,7 @@ def generalized_mean_pool(*, epsilon: float = 1e-6, power_init: initializers.Ini
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("generalized_mean_pool", x)
-        spatial("generalized_mean_pool", x)
+        spatial_axes("generalized_mean_pool", x)
         return {"power": parameter(key, "power", power_init, (), x)}
 
     return stateless(init, lambda params, x: functional.generalized_mean_pool(x, params["power"], epsilon=epsilon))
