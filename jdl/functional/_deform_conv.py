@@ -103,4 +103,4 @@ def _bilinear(x: jax.Array, where: jax.Array) -> jax.Array:
         found = jnp.take_along_axis(flat, index, axis=1, mode="clip").reshape(*share.shape, channels)
         return found * jnp.expand_dims(share, -1)
 
-    return sum(corner(i, j) for i in (0, 1) for j in (0, 1)).astype(x.dtype)
+    return (corner(0, 0) + corner(0, 1) + corner(1, 0) + corner(1, 1)).astype(x.dtype)
