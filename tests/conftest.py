@@ -34,3 +34,10 @@ def rng(seed):
 @pytest.fixture
 def key(seed):
     return jax.random.key(seed)
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Names for functions and shapes, the same in every process."""
+    del config, argname
+    shape = type(val) is tuple and all(isinstance(size, int) for size in val)
+    return str(val) if shape else getattr(val, "__name__", None)

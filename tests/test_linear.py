@@ -94,7 +94,7 @@ def test_einsum_is_that_of_numpy(normal, equation, x, kernel):
     ("bthk,dhk->btd", (6, 2, 5), (4, 3, 2, 5), (10, 6), lambda a: a.T.reshape(6, 2, 5)),
     ("bgd,kgd->bgk", (5, 2, 3), (4, 2, 3), (3, 5), lambda a: jnp.broadcast_to(a.T[:, None], (5, 2, 3))),
     ("bd,d->bd", (6,), (4, 6), (1, 1), lambda a: jnp.zeros(6)),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_the_axes_that_einsum_sums_over_are_the_fan_in(equation, shape, x, matrix, kernel):
     seen, made = fans(functools.partial(L.einsum, equation, shape), x)
     assert seen == matrix

@@ -67,7 +67,7 @@ def assert_share(dropped, rate):
     (F.drop_path, (1200, 3, 2), (1, 2)),
     (functools.partial(F.dropout, shared=0), (3, 40, 30), (0,)),
     (functools.partial(F.dropout, shared=(-1, 1)), (1200, 3, 2), (1, 2)),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_masks_are_shared_along_axes_and_independent_along_others(draw, shape, shared, key):
     rate = 0.3
     y = np.asarray(draw(key, jnp.ones(shape), rate))

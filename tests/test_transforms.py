@@ -243,7 +243,7 @@ def test_masks_by_shape_make_a_convolution_causal(key, normal):
     assert not np.triu(influence).any() and np.diag(influence, -2).all()
 
 
-@pytest.mark.parametrize("mask", [np.ones((5, 3)), np.ones((1, 6, 3)), lambda shape: np.ones(shape[::-1])], ids=str)
+@pytest.mark.parametrize("mask", [np.ones((5, 3)), np.ones((1, 6, 3)), lambda shape: np.ones(shape[::-1])])
 def test_masks_that_do_not_fit_are_refused(mask, key):
     model = L.mask_kernel(L.dense(3), mask)
     params, state = model.init(key, X)
