@@ -199,7 +199,7 @@ def test_deform_conv_starts_as_a_convolution(normal, key, modulated, share):
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda: F.conv(jnp.ones((1, 4, 1)), jnp.ones((3, 1, 1)), padding_mode="same"), "conv: padding_mode must be one of 'zeros'"),
+    (lambda: F.conv(jnp.ones((1, 4, 1)), jnp.ones((3, 1, 1)), padding_mode="same"), "conv: padding_mode must be zeros, circular"),
     (lambda: F.depthwise_conv(jnp.ones((1, 4, 3)), jnp.ones((3, 1, 4))), "depthwise_conv: kernel takes 3 channels and gives 4"),
     (lambda: F.conv_local(jnp.ones((1, 6, 3)), jnp.ones((3, 3, 3, 8))), r"conv_local: kernel .* gives \(3,\) places"),
     (lambda: F.deform_conv(*map(jnp.ones, ((1, 4, 4, 1), (1, 4, 4, 8), (3, 3, 1, 1)))), r"offsets must .*\[1, 4, 4, 18\]"),

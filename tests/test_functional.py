@@ -12,7 +12,7 @@ import scipy.signal
 from tolerances import assert_close, assert_equal
 
 from jdl import functional as F
-from jdl.functional import _conv
+from jdl.functional import _kernel_gradient
 
 DIMS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
 
@@ -142,7 +142,7 @@ def test_conv_has_the_derivatives_of_lax(normal, x, kernel, geometry):
 def test_conv_in_chunks_of_the_batch_is_lax(shapes, options, normal, monkeypatch):
     """Patches of more than the cache holds are summed in turn."""
     x, kernel = normal(*shapes[0]), normal(*shapes[1])
-    monkeypatch.setattr(_conv, "_CHUNK", 600)  # bytes: a few samples of the first, less than one of the others
+    monkeypatch.setattr(_kernel_gradient, "CHUNK", 600)  # bytes: a few samples of the first, less than one of the others
     gradient = lambda conv: jax.jit(jax.grad(lambda kernel: jnp.sin(conv(x, kernel, **options)).sum()))
     chunked, whole = gradient(F.conv), gradient(lax_conv)
     assert "while" in chunked.lower(kernel).as_text() and "while" not in whole.lower(kernel).as_text()

@@ -127,6 +127,7 @@ def test_mup_multipliers_are_those_of_table_3():
         I.mup_multipliers({"a": jnp.ones((2, 2))}, {"a": jnp.ones(2)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 def test_mup_steps_do_not_depend_on_width(name, key):
     """A step changes the outputs of a wide network as much as those of a narrow one; without the multipliers, it does not."""

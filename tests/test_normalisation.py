@@ -174,6 +174,7 @@ def test_what_is_masked_reaches_no_gradient_of_the_rest(filler, normal):
     assert_equal(gradient[4:], jnp.zeros((2, 3)))
 
 
+@pytest.mark.slow
 def test_a_mask_has_all_modes_of_differentiation(normal):
     with jax.enable_x64(True):
         x, mask = normal(5, 2).astype("float64"), jnp.array([True, False, True, True, False])

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from jdl.functional import _check, _taps
 from jdl.functional._bias import add_bias
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
+from jdl.functional._kernel_gradient import by_size
 from jdl.functional._pad import MODES
 from jdl.functional._phases import by_phases
-from jdl.functional._window import Padding, Pads, Sizes, expand, pad, patches, resolve
+from jdl.functional._window import Padding, Pads, Sizes, expand, pad, resolve
 
 _LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
-_CHUNK = 2**20  # bytes of patches worked on at a time: they stay in the cache
 _TAPS = 64  # of a depthwise kernel; with more, the program would grow too large
 
 
@@ -120,34 +120,8 @@ def form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes,
         plain = lambda y, kernel, dilation: correlate(y, kernel, (1,) * spatial, ((0, 0),) * spatial, dilation)
         return by_phases(plain, turned, y, size, stride, pads, dilation)
 
-    def to_kernel_by_rows(x, y):  # one product for each row of the window, over patches that are one row high
-        rest = window[1:], stride[1:], dilation[1:]
-        starts = [i * dilation[0] for i in range(window[0])]
-        reach = (y.shape[1] - 1) * stride[0] + 1
-
-        def products(x, y):  # of two matrices: over several axes, XLA's CPU code would write one out transposed
-            seen = patches(x, *((1, *sizes) for sizes in rest))
-            rows = (jax.lax.slice_in_dim(seen, start, start + reach, stride[0], axis=1) for start in starts)
-            contract = functools.partial(
-                jax.lax.dot_general,
-                dimension_numbers=(((0,), (0,)), ((), ())),
-                preferred_element_type=jnp.promote_types(y.dtype, jnp.float32),
-            )
-            return jnp.stack([contract(row.reshape(-1, row.shape[-1]), y.reshape(-1, y.shape[-1])) for row in rows])
-
-        x = pad(x, pads)
-        size = x.shape[1] * math.prod(y.shape[2:-1]) * math.prod(window[1:]) * x.shape[-1] * x.dtype.itemsize
-        return _sum_in_chunks(products, x, y, size).reshape(*window, x.shape[-1], y.shape[-1]).astype(y.dtype)
-
-    def to_kernel_turned(x, y):  # channels are the batch, the batch is the channels, y is the kernel
-        reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]
-        seen = pad(x, [(low, r - n - low) for (low, _), r, n in zip(pads, reach, size)])
-        turned = correlate(seen.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), dilation, ((0, 0),) * spatial, stride)
-        return jnp.moveaxis(turned, 0, -2)
-
     def to_kernel_by_size(x, y):
-        size = math.prod(window) * x.shape[-1] * y.size // y.shape[-1] * x.dtype.itemsize
-        return (to_kernel_turned if size <= _CHUNK else to_kernel_by_rows)(x, y)
+        return by_size(correlate, x, y, window, stride, pads, dilation)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
     if depthwise:
@@ -172,15 +146,3 @@ def _batched(maps: Maps, spatial: int) -> Maps:
         lambda x, y: to_kernel(flat(x), flat(y)),
         lambda x, kernel: like(x, to_y(flat(x), kernel)),
     )
-
-
-def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array, size: int) -> jax.Array:
-    """Sums `function` over the batch, in chunks whose patches, `size` bytes for each sample, stay in the cache."""
-    most = max(1, _CHUNK // size)
-    chunk = next(n for n in range(min(most, len(x)), 0, -1) if len(x) % n == 0)
-    if chunk == len(x):
-        return function(x, y)
-    chunks = tuple(a.reshape(-1, chunk, *a.shape[1:]) for a in (x, y))
-    shape = jax.eval_shape(function, x[:chunk], y[:chunk])
-    _, zero = same_axes(y, jnp.zeros(shape.shape, shape.dtype))
-    return jax.lax.scan(lambda total, pair: (total + function(*pair), None), zero, chunks)[0]

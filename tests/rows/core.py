@@ -24,14 +24,14 @@ def _block() -> Layer:
     return L.residual(L.chain(L.batch_norm(), L.dense(6), jnp.sin, L.dropout(0.5)))
 
 
-def _conv(name: str, make: Callable[[], Layer], x: jax.ShapeDtypeStruct = IMAGES[0]) -> Row:
+def _conv(name: str, make: Callable[[], Layer], x: jax.ShapeDtypeStruct = IMAGES[0], often: bool = False) -> Row:
     wrong = ((array(4, 2), "conv: .*"), (jax.ShapeDtypeStruct(x.shape, "int32"), "conv: x must be a floating-point array"))
     wider = array(*x.shape[:-1], x.shape[-1] + 2)
-    return Row(name, make, (x,), wrong, ((wider, rf"conv: kernel takes {x.shape[-1]} channels"),))
+    return Row(name, make, (x,), wrong, ((wider, rf"conv: kernel takes {x.shape[-1]} channels"),), often=often)
 
 
-def _pool(name: str, make: Callable[[], Layer], says: str) -> Row:
-    return Row(name, make, IMAGES, ((array(4, 2), rf"{says}: x must be .*{RANK}"),))
+def _pool(name: str, make: Callable[[], Layer], says: str, often: bool = False) -> Row:
+    return Row(name, make, IMAGES, ((array(4, 2), rf"{says}: x must be .*{RANK}"),), often=often)
 
 
 ROWS = (
@@ -42,16 +42,16 @@ ROWS = (
         wrong=((SCALAR[0], rf"dense: .*{SCALAR[1]}"), (INTEGERS[0], f"dense: x must be a {INTEGERS[1]}")),
         misfits=((array(4, 5), r"dense: kernel takes 6 features, x is float32\[4, 5\]"),),
     ),
-    Row("dense_without_bias", lambda: L.dense(3, bias=False)),
+    Row("dense_without_bias", lambda: L.dense(3, bias=False), often=False),
     _conv("conv_1d", lambda: L.conv(3, 3), array(4, 6, 2)),
-    _conv("conv_2d", lambda: L.conv(3, (3, 2))),
+    _conv("conv_2d", lambda: L.conv(3, (3, 2)), often=True),
     _conv("conv_3d", lambda: L.conv(3, 2), array(4, 3, 4, 3, 2)),
     _conv("conv_valid_strided", lambda: L.conv(3, 3, stride=(2, 1), padding="VALID")),
     _conv("conv_dilated", lambda: L.conv(3, 2, dilation=(2, 1))),
     _conv("conv_grouped", lambda: L.conv(4, 2, groups=2, bias=False)),
-    _conv("conv_padded", lambda: L.conv(3, 3, stride=2, padding=((2, 1), (0, 3)))),
+    _conv("conv_padded", lambda: L.conv(3, 3, stride=2, padding=((2, 1), (0, 3))), often=True),
     _pool("max_pool", lambda: L.max_pool(2), "max_pool"),
-    _pool("max_pool_overlapping", lambda: L.max_pool((3, 2), stride=(2, 1), padding="SAME"), "max_pool"),
+    _pool("max_pool_overlapping", lambda: L.max_pool((3, 2), stride=(2, 1), padding="SAME"), "max_pool", often=True),
     _pool("avg_pool", lambda: L.avg_pool(2), "avg_pool"),
     _pool("avg_pool_overlapping", lambda: L.avg_pool(3, stride=2, padding=1), "avg_pool"),
     _pool("global_max_pool", lambda: L.function(L.global_max_pool), "global_max_pool"),
@@ -62,7 +62,7 @@ ROWS = (
         wrong=((array(6), r"batch_norm: .*float32\[6\]"), (INTEGERS[0], f"batch_norm: x must be a {INTEGERS[1]}")),
         misfits=((array(4, 5), r"batch_norm: .* 6 features, x is float32\[4, 5\]"),),
     ),
-    Row("batch_norm_images", lambda: L.batch_norm(momentum=0.5), IMAGES),
+    Row("batch_norm_images", lambda: L.batch_norm(momentum=0.5), IMAGES, often=False),
     Row(
         "layer_norm",
         L.layer_norm,
@@ -84,9 +84,9 @@ ROWS = (
         below=5,
     ),
     Row("flatten", lambda: L.function(L.flatten), IMAGES, wrong=((SCALAR[0], rf"flatten: .*{SCALAR[1]}"),)),
-    Row("function", lambda: L.function(jnp.tanh)),
+    Row("function", lambda: L.function(jnp.tanh), often=False),
     Row("chain", lambda: L.chain(L.dense(5), L.batch_norm(), jnp.sin, L.dropout(0.5), head=L.dense(3)), draws=True),
-    Row("chain_of_images", lambda: L.chain(L.conv(3, 2), L.max_pool(2), L.flatten, L.dense(2)), IMAGES),
+    Row("chain_of_images", lambda: L.chain(L.conv(3, 2), L.max_pool(2), L.flatten, L.dense(2)), IMAGES, often=False),
     Row("compose", _composed, draws=True),
     Row("residual", lambda: L.residual(L.dense(6)), misfits=((array(4, 5), "dense: kernel takes 6 features"),)),
     Row(
@@ -95,6 +95,6 @@ ROWS = (
         wrong=((array(4, 2), r"skip is float32\[4, 2\], layer is float32\[4, 3\]|dense: kernel takes 6"),),
     ),
     Row("parallel", lambda: L.parallel(jnp.hstack, L.dense(2), jnp.tanh, norm=L.batch_norm())),
-    Row("repeat", lambda: L.repeat(L.residual(L.dense(6)), 2)),
+    Row("repeat", lambda: L.repeat(L.residual(L.dense(6)), 2), often=False),
     Row("repeat_in_repeat", lambda: L.repeat(L.repeat(_block(), 2), 3), draws=True),
 )
