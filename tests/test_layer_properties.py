@@ -19,10 +19,14 @@ from tolerances import assert_close, assert_equal
 from jdl import layers as L
 from jdl.layer import Layer
 
-rows = pytest.mark.parametrize("row", LAYERS, ids=lambda row: row.name)
-costly_rows = pytest.mark.parametrize(
-    "row", [pytest.param(row, id=row.name, marks=() if row.often else pytest.mark.slow) for row in LAYERS]
-)
+
+def on_one_worker(row: Row, *values, name: str = "", marks=()):
+    """A parameter set of a row: its tests run in one process, so that what they share is compiled once."""
+    return pytest.param(row, *values, id=row.name + name, marks=(pytest.mark.xdist_group(row.name), *marks))
+
+
+rows = pytest.mark.parametrize("row", [on_one_worker(row) for row in LAYERS])
+costly_rows = pytest.mark.parametrize("row", [on_one_worker(row, marks=() if row.often else (pytest.mark.slow,)) for row in LAYERS])
 modes = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluate"])
 
 
@@ -321,7 +325,7 @@ def test_names_and_shapes_are_golden(row):
 
 
 @pytest.mark.parametrize("row, wrong, message, misfit", [
-    pytest.param(row, wrong, message, misfit, id=f"{row.name}-{wrong.dtype}{list(wrong.shape)}")
+    on_one_worker(row, wrong, message, misfit, name=f"-{wrong.dtype}{list(wrong.shape)}")
     for row in LAYERS for misfit, cases in ((False, row.wrong), (True, row.misfits)) for wrong, message in cases
 ])  # fmt: skip
 @modes
