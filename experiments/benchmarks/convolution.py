@@ -6,6 +6,8 @@ python experiments/benchmarks/convolution.py
 """
 
 import functools
+import importlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +65,7 @@ def arrays(case, members=()):
 def pytorch(name, stride, x, kernel):
     """The same in PyTorch, in the layout of images that it has by default and in channels last; nothing if it is not installed."""
     try:
-        import torch
+        torch: Any = importlib.import_module("torch")
     except ImportError:
         return {}
     conv = getattr(torch.nn.functional, "conv2d" if name == "depthwise" else "conv_transpose2d")

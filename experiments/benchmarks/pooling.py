@@ -5,6 +5,7 @@ python experiments/benchmarks/pooling.py
 
 import functools
 import importlib.util
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ def in_loop(pool, x, window, stride):
 
 
 def in_torch(x, window, stride):
-    import torch
+    torch: Any = importlib.import_module("torch")
 
     given = torch.tensor(np.moveaxis(np.asarray(x), -1, 1)).contiguous(memory_format=torch.channels_last)
 
