@@ -2,11 +2,12 @@
 
 Transposed and depthwise convolutions also against PyTorch's, in both its layouts, where it is installed.
 
-python experiments/benchmarks/convolution.py
+python experiments/benchmarks/convolution.py [alone]     (alone: without the loops, which take lax minutes)
 """
 
 import functools
 import importlib
+import sys
 from typing import Any
 
 import jax
@@ -118,16 +119,18 @@ def compare(make, cases, members=(), rounds=5):
     return rows
 
 
-def main():
+def main(loops):
     environment()
     show("forward and gradients, alone", compare(alone, CASES))
-    show("two steps in a loop", compare(looped, CASES, rounds=1))
+    if loops:
+        show("two steps in a loop", compare(looped, CASES, rounds=1))
     show("8 kernels by vmap", compare(lambda *a: jax.vmap(functools.partial(gradients, *a)), SMALL, members=(8,), rounds=3))
     depthwise = {"lax": lax_depthwise, "jdl": functional.depthwise_conv}
     transposed = {"lax": lax_transpose, "jdl": functional.conv_transpose}
     for name, pair, cases in (("depthwise", depthwise, DEPTHWISE), ("transposed", transposed, TRANSPOSED)):
         show(f"{name}, forward and gradients, alone", compare_to_pytorch(alone, name, pair, cases))
-        show(f"{name}, two steps in a loop", compare_to_pytorch(looped, name, pair, cases, rounds=1))
+        if loops:
+            show(f"{name}, two steps in a loop", compare_to_pytorch(looped, name, pair, cases, rounds=1))
     x = jax.random.normal(jax.random.key(0), (64, 28, 28, 32))
     pools = {"lax": lax_pool, "jdl": lambda x: functional.max_pool(x, 2)}
     pools = {name: jax.jit(jax.grad(lambda x, pool=pool: jnp.square(pool(x)).sum())) for name, pool in pools.items()}
@@ -136,4 +139,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(loops="alone" not in sys.argv[1:])
