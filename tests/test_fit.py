@@ -2,6 +2,7 @@
 
 import json
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +21,7 @@ RUN = train.run(train.step(OBJECTIVE, optax.sgd(0.05)), batch_size=8)  # Adam wo
 
 
 def test_fit_is_the_run_in_chunks(key, tmp_path):
-    """However fit cuts the steps, the result is that of the run, to the bit, for one key and for several."""
+    """What fit returns and writes is what the run computes, epoch by epoch."""
     fitted, history = jdl.fit(RUN, DATA, key, epochs=7, evaluate=train.evaluate(OBJECTIVE, DATA), folder=tmp_path, progress=False)
     whole, measured = jax.jit(RUN.advance, static_argnums=2)(RUN.init(key, DATA), DATA, 35)
     for a, b in zip(jax.tree.leaves(fitted.params), jax.tree.leaves(whole.params)):
@@ -33,6 +34,20 @@ def test_fit_is_the_run_in_chunks(key, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) == 7 and lines[-1]["step"] == 35
     np.testing.assert_allclose([line["train/loss"] for line in lines], history["train/loss"])
+
+
+@pytest.mark.parametrize("members", [None, 2])
+def test_the_clock_doesn_t_change_a_run(key, members, monkeypatch):
+    """However fit cuts the steps as it learns their pace, the result is the same to the bit, for one key and for several."""
+    keys = key if members is None else jax.random.split(key, members)
+    fitted, losses_of = [], []
+    for seconds in (0.0, 1000.0):  # chunks of one step, and of ten times the last
+        monkeypatch.setattr("jdl.loop._fit._CHUNK", seconds)
+        train_state, history = jdl.fit(RUN, DATA, keys, epochs=4, progress=False)
+        fitted.append(train_state.params)
+        losses_of.append(history["train/loss"])
+    chex.assert_trees_all_equal(*fitted)
+    np.testing.assert_allclose(*losses_of, rtol=1e-6)
 
 
 def test_fit_trains_a_population_for_an_array_of_keys(key, tmp_path):

@@ -212,7 +212,8 @@ def test_bfloat16_in_bfloat16_out(case):
 
 @rows
 def test_no_key_is_used_twice(case):
-    key = case.fresh()  # jax_debug_key_reuse is on: the compiled functions say if they use it twice, and it is spent then
+    assert jax.config.jax_debug_key_reuse  # with it, the compiled functions raise if they use a key twice
+    key = case.fresh()
     params, state = case.jitted.init(case.fresh(1), *case.inputs)
     case.jitted.apply(params, state, *case.inputs, key=key, train=True)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jdl.functional import _check, _slide
 from jdl.functional._flatten import flatten
 from jdl.functional._max_pool import larger
+from jdl.functional._numbers import widen
 from jdl.functional._window import expand, spatial_axes
 
 
@@ -33,7 +34,7 @@ def adaptive_avg_pool(x: jax.Array, size: int | Sequence[int]) -> jax.Array:
       [1.0, 3.0]
     """
     x = _check.floating("adaptive_avg_pool", x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     return _pool("adaptive_avg_pool", wide, size, lambda part, axis: part.mean(axis, keepdims=True)).astype(x.dtype)
 
 

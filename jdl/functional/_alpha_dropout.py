@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._dropout import _draw, images, mask_shape, share_kept
+from jdl.functional._numbers import widen
 
 _LOWEST = -1.7580993408473766  # the limit of SELU at minus infinity: -scale * alpha
 
@@ -74,6 +75,6 @@ def _alpha(name: str, key: jax.Array, x: jax.Array, rate: float | jax.Array, sha
     variance = keep * (1 + _LOWEST**2 * (1 - keep))  # of where(kept, x, lowest)
     a = jnp.where(keep > 0, jax.lax.rsqrt(jnp.where(keep > 0, variance, 1)), 0)  # no 1 / 0, whose gradient is NaN
     b = -a * (1 - keep) * _LOWEST
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     kept = _draw(key, mask_shape(name, x, shared), keep)
     return jnp.where(kept, a * wide + b, a * keep * _LOWEST).astype(x.dtype)  # the last is a * lowest + b without cancellation

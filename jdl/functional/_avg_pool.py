@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
+from jdl.functional._numbers import widen
 from jdl.functional._window import Padding, pad
 
 
@@ -81,7 +82,7 @@ def sum_pool(
     """
     x = _check.floating("sum_pool", x)
     geometry = _slide.geometry("sum_pool", x, window, stride, padding)
-    return _total(x.astype(jnp.promote_types(x.dtype, jnp.float32)), *geometry).astype(x.dtype)
+    return _total(widen(x), *geometry).astype(x.dtype)
 
 
 def lp_pool(

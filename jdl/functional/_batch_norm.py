@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def moments(
@@ -81,7 +82,7 @@ class Mapped(NamedTuple):
 def statistics(name: str, x: jax.Array, mask: Any, mapped: Mapped) -> tuple[jax.Array, jax.Array, Any]:
     """Mean, biased variance, and the number of samples they are over: an int where it is known, or else an array."""
     x = _check.floating(name, x)
-    x, mask = x.astype(jnp.promote_types(x.dtype, jnp.float32)), _spread_mask(name, mask, x)
+    x, mask = widen(x), _spread_mask(name, mask, x)
     samples = mapped.sum(math.prod(x.shape[:-1]) if mask is None else mask.sum(dtype=jnp.int32))
     if mask is not None:
         x = jnp.where(mask, x, 0)  # whatever is there, NaN too, has no part in values and gradients

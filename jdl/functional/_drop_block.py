@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.functional._dropout import images, share_kept
 from jdl.functional._max_pool import max_pool
+from jdl.functional._numbers import widen
 from jdl.functional._window import expand
 
 
@@ -49,7 +50,7 @@ def drop_block(key: jax.Array, x: jax.Array, rate: float | jax.Array, block_size
     kept = covered <= 0
     left = kept.sum(range(1, x.ndim), keepdims=True)
     factor = jnp.where(left > 0, math.prod(x.shape[1:]) / jnp.maximum(left, 1).astype(gamma.dtype), 0)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     return jnp.where(kept, (wide * factor).astype(x.dtype), jnp.zeros((), x.dtype))
 
 

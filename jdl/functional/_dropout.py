@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
+from jdl.functional._window import spatial_axes
 
 
 def dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array, *, shared: int | Sequence[int] = ()) -> jax.Array:
@@ -96,7 +98,7 @@ def locked_dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax
 def images(name: str, x: jax.Array) -> jax.Array:
     """`x` as JAX's array; raises unless it is `(batch, *spatial, channels)`."""
     x = _check.floating(name, x)
-    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+    spatial_axes(name, x)
     return x
 
 
@@ -112,7 +114,7 @@ def drop(name: str, key: jax.Array, x: jax.Array, rate: float | jax.Array, share
     keep = share_kept(name, x, rate)
     factor = jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)  # no 1 / 0, whose gradient is NaN
     kept = _draw(key, mask_shape(name, x, shared), keep)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))  # a factor in half precision would move the mean
+    wide = widen(x)  # a factor in half precision would move the mean
     return jnp.where(kept, (wide * factor).astype(x.dtype), jnp.zeros((), x.dtype))
 
 

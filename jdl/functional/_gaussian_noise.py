@@ -7,6 +7,7 @@ import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._dropout import real
+from jdl.functional._numbers import root, widen
 
 
 def gaussian_dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> jax.Array:
@@ -36,9 +37,8 @@ def gaussian_dropout(key: jax.Array, x: jax.Array, rate: float | jax.Array) -> j
     x = _check.floating("gaussian_dropout", x)
     below_one("gaussian_dropout", rate)
     rate = jnp.asarray(rate, real(x))
-    some = rate > 0
-    deviation = jnp.where(some, jnp.sqrt(jnp.where(some, rate, 0.5) / (1 - rate)), 0)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    deviation = root(rate / (1 - rate))
+    wide = widen(x)
     return (wide * (1 + deviation * jax.random.normal(key, x.shape, rate.dtype))).astype(x.dtype)
 
 

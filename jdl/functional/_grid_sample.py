@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 from jdl.functional._resize import METHODS
 from jdl.functional._window import expand, spatial_axes
 
@@ -48,7 +49,7 @@ def affine_grid(theta: jax.Array, size: int | Sequence[int], *, align_corners: b
         raise ValueError(f"affine_grid: theta must be (batch, spatial, spatial + 1), got {_check.describe(theta)}")
     spatial = theta.shape[1]
     size = expand("affine_grid", "size", size, spatial)
-    wide = theta.astype(jnp.promote_types(theta.dtype, jnp.float32))
+    wide = widen(theta)
     axes = jnp.meshgrid(*(_centres(n, align_corners, wide.dtype) for n in size), indexing="ij")
     places = jnp.stack([*reversed(axes), jnp.ones_like(axes[0])]).reshape(spatial + 1, -1)
     grid = jnp.einsum("bij,jp->bpi", wide, places, precision=jax.lax.Precision.HIGHEST)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._avg_pool import avg_pool
+from jdl.functional._numbers import widen
 
 
 def local_response_norm(x: jax.Array, *, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> jax.Array:
@@ -39,7 +40,7 @@ def local_response_norm(x: jax.Array, *, size: int = 5, alpha: float = 1e-4, bet
     x = _check.floating("local_response_norm", x)
     _check.rank("local_response_norm", x, range(2, 65), "(batch, ..., features)")
     _check.positive("local_response_norm", size=size)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     squares = jnp.square(wide).reshape(-1, x.shape[-1], 1)  # channels as places
     mean = avg_pool(squares, size, stride=1, padding=((size // 2, (size - 1) // 2),)).reshape(x.shape)
     return (wide * jnp.power(k + alpha * mean, -beta)).astype(x.dtype)

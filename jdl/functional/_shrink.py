@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def hard_shrink(x: jax.Array, limit: float | jax.Array = 0.5) -> jax.Array:
@@ -80,7 +81,7 @@ def tanh_shrink(x: jax.Array) -> jax.Array:
       [0.0, 19.0]
     """
     x = _check.floating("tanh_shrink", x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     return (wide - jnp.tanh(wide)).astype(x.dtype)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def softmin(x: jax.Array, axis: int = -1, where: jax.Array | None = None) -> jax.Array:
@@ -29,7 +30,7 @@ def softmin(x: jax.Array, axis: int = -1, where: jax.Array | None = None) -> jax
       ['0.75', '0.25']
     """
     x = _check.floating("softmin", x)
-    return jax.nn.softmax(-x.astype(jnp.promote_types(x.dtype, jnp.float32)), axis, where).astype(x.dtype)
+    return jax.nn.softmax(-widen(x), axis, where).astype(x.dtype)
 
 
 def sparsemax(x: jax.Array, axis: int = -1, where: jax.Array | None = None) -> jax.Array:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
+from jdl.functional._numbers import widen
 from jdl.functional._window import Padding, pad
 
 
@@ -38,7 +39,7 @@ def soft_pool(
     """
     x = _check.floating("soft_pool", x)
     window, stride, pads = _slide.geometry("soft_pool", x, window, stride, padding)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     largest = jax.lax.stop_gradient(wide)  # what exponents are relative to cancels out
     weight = jnp.exp(wide - largest)
     outside = jnp.finfo(wide.dtype).min, 0, 0

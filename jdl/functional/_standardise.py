@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def widened(name: str, x: jax.Array, axes: int = 1, **weights: jax.Array | None) -> jax.Array:
@@ -15,7 +16,7 @@ def widened(name: str, x: jax.Array, axes: int = 1, **weights: jax.Array | None)
     for key, weight in weights.items():
         if weight is not None and weight.shape != x.shape[-axes:]:
             raise ValueError(f"{name}: {key} is for {weight.size} features, x is {_check.describe(x)}")
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return widen(x)
 
 
 def standardise(x: jax.Array, axes: Sequence[int], epsilon: float) -> jax.Array:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def straight_through(hard: jax.Array, soft: jax.Array) -> jax.Array:
@@ -95,7 +96,7 @@ def gumbel_softmax(
     logits = _check.floating("gumbel_softmax", logits)
     _check.rank("gumbel_softmax", logits, range(1, 65), "at least one axis")
     _check.within("gumbel_softmax", float(np.finfo(np.float32).tiny), float("inf"), temperature=temperature)
-    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = widen(logits)
     noisy = (wide + jax.random.gumbel(key, wide.shape, wide.dtype)) / jnp.asarray(temperature, wide.dtype)
     soft = jax.nn.softmax(noisy, axis)
     if hard:

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def parametric_swish(x: jax.Array, beta: float | jax.Array) -> jax.Array:
@@ -29,7 +30,7 @@ def parametric_swish(x: jax.Array, beta: float | jax.Array) -> jax.Array:
     Source: Ramachandran, Zoph and Le, "Searching for Activation Functions", https://arxiv.org/abs/1710.05941.
     """
     x = _check.floating("parametric_swish", x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     beta = _check.per_channel("parametric_swish", x, beta=beta).astype(wide.dtype)
     return (wide * jax.nn.sigmoid(beta * wide)).astype(x.dtype)
 
@@ -58,6 +59,6 @@ def snake(x: jax.Array, frequency: float | jax.Array) -> jax.Array:
     https://arxiv.org/abs/2006.08195.
     """
     x = _check.floating("snake", x)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     phase = _check.per_channel("snake", x, frequency=frequency).astype(wide.dtype) * wide
     return (wide + wide * jnp.sin(phase) * jnp.sinc(phase / jnp.pi)).astype(x.dtype)  # sinc: no 0 / 0 where the frequency is 0

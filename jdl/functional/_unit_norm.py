@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 
 def unit_norm(x: jax.Array, *, axis: int | Sequence[int] = -1, epsilon: float = 1e-12) -> jax.Array:
@@ -31,7 +32,7 @@ def unit_norm(x: jax.Array, *, axis: int | Sequence[int] = -1, epsilon: float = 
     """
     x = _check.floating("unit_norm", x)
     _check.rank("unit_norm", x, range(1, 65), "(..., features)")
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widen(x)
     axes = tuple(axis) if isinstance(axis, Sequence) else axis
     square = jnp.square(wide).sum(axes, keepdims=True)
     return (wide * jax.lax.rsqrt(jnp.maximum(square, epsilon**2))).astype(x.dtype)

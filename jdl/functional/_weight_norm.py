@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _kernel
+from jdl.functional._numbers import root
 
 
 def weight_norm(direction: jax.Array, scale: jax.Array) -> jax.Array:
@@ -39,5 +40,4 @@ def weight_norm(direction: jax.Array, scale: jax.Array) -> jax.Array:
 
 def output_norm(kernel: jax.Array) -> jax.Array:
     """The norm of the weights into each output, `(1, out)`; its gradient at 0 is 0."""
-    squares = jnp.square(_kernel.matrix("weight_norm", kernel)).sum(0, keepdims=True)
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+    return root(jnp.square(_kernel.matrix("weight_norm", kernel)).sum(0, keepdims=True))

@@ -10,6 +10,7 @@ from jax.nn import initializers
 from jdl import functional
 from jdl.functional import _check
 from jdl.layer import Layer, function, stateless
+from jdl.layers._drawing import drawing
 from jdl.layers._parameter import parameter
 
 
@@ -101,16 +102,9 @@ def rrelu(lower: float | jax.Array = 1 / 8, upper: float | jax.Array = 1 / 3) ->
     """
     _check.ordered("rrelu", lower=lower, upper=upper)
 
-    def apply(params: dict, state: dict, x: Any, *, key: Any = None, train: bool = False) -> tuple[jax.Array, dict]:
-        del params  # it has none
-        x = _check.floating("rrelu", x)
-        if not train:
-            return functional.prelu(x, (lower + upper) / 2), state
-        if key is None:
-            raise ValueError("rrelu: needs a key in training; write model.apply(params, state, x, key=key, train=True)")
-        return functional.rrelu(key, x, lower, upper), state
-
-    return Layer(lambda key, x: ({}, {}), apply)
+    draw = functools.partial(functional.rrelu, lower=lower, upper=upper)
+    check = functools.partial(_check.floating, "rrelu")
+    return drawing("rrelu", draw, check, evaluate=lambda x: functional.prelu(x, (lower + upper) / 2))
 
 
 def threshold(limit: float | jax.Array, value: float | jax.Array) -> Layer:

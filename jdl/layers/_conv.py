@@ -8,7 +8,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import Padding, expand
+from jdl.functional._window import Padding, expand, spatial_axes
 from jdl.layer import Layer, stateless
 from jdl.layers._parameter import parameter
 
@@ -72,7 +72,7 @@ def conv(
 def conv_params(name: str, key, x, kernel_size, groups, features, bias, kernel_init, bias_init) -> dict:
     """A kernel `(*kernel_size, in // groups, features)`, and a bias if there is to be one; raises unless `x` fits."""
     x = _check.floating(name, x)
-    _check.rank(name, x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+    spatial_axes(name, x)
     if x.shape[-1] % groups:
         raise ValueError(f"{name}: the channels of {_check.describe(x)} can't be split into {groups} groups")
     window = expand(name, "kernel_size", kernel_size, x.ndim - 2)

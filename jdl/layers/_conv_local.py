@@ -9,7 +9,7 @@ from jax.nn import initializers
 from jdl import functional
 from jdl.functional import _check
 from jdl.functional._conv_local import places_of
-from jdl.functional._window import Padding, expand
+from jdl.functional._window import Padding, expand, spatial_axes
 from jdl.layer import Layer, stateless
 from jdl.layers._parameter import parameter
 
@@ -57,7 +57,7 @@ def conv_local(
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("conv_local", x)
-        _check.rank("conv_local", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
+        spatial_axes("conv_local", x)
         window = expand("conv_local", "kernel_size", kernel_size, x.ndim - 2)
         places, *_ = places_of("conv_local", x, window, stride, padding, dilation)
 

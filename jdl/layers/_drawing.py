@@ -10,8 +10,10 @@ from jdl.functional import _check
 from jdl.layer import Layer
 
 
-def drawing(name: str, draw: Callable[..., Any], check: Callable[[Any], Any]) -> Layer:
-    """A Layer that is `draw(key, x)` in training, which needs a key, and `check(x)` in evaluation: `x`, if it is a good input."""
+def drawing(
+    name: str, draw: Callable[..., Any], check: Callable[[Any], Any], *, evaluate: Callable[[Any], Any] = lambda x: x
+) -> Layer:
+    """A Layer that is `draw(key, x)` in training, which needs a key, and `evaluate(x)` in evaluation; `check(x)` is a good `x`."""
 
     def init(key: jax.Array, x: Any) -> tuple[dict, dict]:
         del key  # there is nothing to initialise
@@ -22,12 +24,17 @@ def drawing(name: str, draw: Callable[..., Any], check: Callable[[Any], Any]) ->
         del params  # it has none
         x = check(x)
         if not train:
-            return x, state
-        if key is None:
-            raise ValueError(f"{name}: needs a key in training; write model.apply(params, state, x, key=key, train=True)")
+            return evaluate(x), state
+        need_key(name, key)
         return draw(key, x), state
 
     return Layer(init, apply)
+
+
+def need_key(name: str, key: Any) -> None:
+    """Raises ValueError if there is no key."""
+    if key is None:
+        raise ValueError(f"{name}: needs a key in training; write model.apply(params, state, x, key=key, train=True)")
 
 
 def rated(function: Callable[..., Any], rate: float | jax.Array, check: Callable[[str, Any], Any]) -> Layer:

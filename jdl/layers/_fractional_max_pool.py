@@ -1,12 +1,14 @@
 """Fractional max pooling layer."""
 
+import functools
 from collections.abc import Sequence
-from typing import Any
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._dropout import images
 from jdl.functional._fractional_max_pool import check_size
 from jdl.layer import Layer
+from jdl.layers._drawing import drawing
 
 
 def fractional_max_pool(
@@ -36,11 +38,6 @@ def fractional_max_pool(
     _check.positive("fractional_max_pool", window=window)
     check_size("fractional_max_pool", size, ratio)
 
-    def apply(params: dict, state: dict, x: Any, *, key: Any = None, train: bool = False) -> tuple[Any, dict]:
-        del params  # it has none
-        if train and key is None:
-            call = "model.apply(params, state, x, key=key, train=True)"
-            raise ValueError(f"fractional_max_pool: needs a key in training; write {call}")
-        return functional.fractional_max_pool(key if train else None, x, window, size=size, ratio=ratio), state
-
-    return Layer(lambda key, x: ({}, {}), apply)
+    pool = functools.partial(functional.fractional_max_pool, window=window, size=size, ratio=ratio)
+    check = functools.partial(images, "fractional_max_pool")
+    return drawing("fractional_max_pool", pool, check, evaluate=functools.partial(pool, None))

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jax.nn import initializers
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 from jdl.functional._shapes import Shapes
 from jdl.layer import Layer, compose, derive, observe
+from jdl.layers._reparametrize import at
 
 
 def lsuv(key: jax.Array, model: Layer | Callable, params: dict, state: dict, *inputs: Any, **named: Any) -> dict:
@@ -53,8 +55,8 @@ def lsuv(key: jax.Array, model: Layer | Callable, params: dict, state: dict, *in
         seen: dict[str, Any] = {}
 
         def see(path: str, layer: Layer, given: Any, output: Any) -> None:
-            if path not in seen and _is_linear(_at(params, path)):
-                _refuse_repeated(path, layer, given, _at(params, path))
+            if path not in seen and _is_linear(at(params, path.split("/"))):
+                _refuse_repeated(path, layer, given, at(params, path.split("/")))
                 seen[path] = output
 
         with observe(see):
@@ -64,19 +66,13 @@ def lsuv(key: jax.Array, model: Layer | Callable, params: dict, state: dict, *in
     params = {"model": params}
     paths = list(jax.eval_shape(outputs, params))
     for path in paths:
-        kernel = _at(params, path)["kernel"]
+        kernel = at(params, path.split("/"))["kernel"]
         params = _with_kernel(params, path, initializers.orthogonal()(derive(key, path), kernel.shape, kernel.dtype))
     for path in paths:
-        output, kernel = outputs(params)[path], _at(params, path)["kernel"]
-        deviation = output.astype(jnp.promote_types(output.dtype, jnp.float32)).std()
+        output, kernel = outputs(params)[path], at(params, path.split("/"))["kernel"]
+        deviation = widen(output).std()
         params = _with_kernel(params, path, (kernel / jnp.where(deviation > 0, deviation, 1)).astype(kernel.dtype))
     return params["model"]
-
-
-def _at(params: dict, path: str) -> Any:
-    for name in path.split("/"):
-        params = params.get(name, {})
-    return params
 
 
 def _with_kernel(params: dict, path: str, kernel: jax.Array) -> dict:

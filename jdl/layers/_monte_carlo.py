@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import root
 from jdl.layer import Layer, as_layer, derive
 
 
@@ -77,10 +78,4 @@ def monte_carlo(
     outputs = jax.vmap(lambda key: model.apply(params, state, *inputs, key=key, **named)[0])(keys)
     wide = jax.tree.map(lambda y: y.astype(jnp.promote_types(_check.floating("monte_carlo", y).dtype, jnp.float32)), outputs)
     like = lambda tree: jax.tree.map(lambda a, y: a.astype(y.dtype), tree, outputs)
-    return like(jax.tree.map(lambda y: y.mean(0), wide)), like(jax.tree.map(_deviation, wide))
-
-
-def _deviation(y: jax.Array) -> jax.Array:
-    variance = y.var(0)
-    some = variance > 0
-    return jnp.where(some, jnp.sqrt(jnp.where(some, variance, 1)), 0)  # no root of 0, whose gradient is NaN
+    return like(jax.tree.map(lambda y: y.mean(0), wide)), like(jax.tree.map(lambda y: root(y.var(0)), wide))

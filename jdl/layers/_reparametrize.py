@@ -15,6 +15,7 @@ import jax
 
 from jdl import paths
 from jdl.layer import Layer, as_layer, derive
+from jdl.layers._drawing import need_key
 
 Store = Callable[[Any, Any], tuple[Any, dict, dict]]
 Restore = Callable[[Any, dict, dict, Any, bool], tuple[Any, dict]]
@@ -48,15 +49,15 @@ def reparametrize(
         return params, state | ({name: kept} if kept else {})
 
     def apply(params, state, *inputs, key=None, train=False, **named):
-        if draws and train and key is None:
-            raise ValueError(f"{name}: needs a key in training; write model.apply(params, state, x, key=key, train=True)")
+        if draws and train:
+            need_key(name, key)
         own, kept, new = {}, {}, {}
         if store is not None:
             params, own = _apart(params, name)
             state, kept = _apart(state, name)
 
         def one(names, weight):
-            weight, entry = restore(weight, _at(own, names), _at(kept, names), _key_of(key, name, names), train)
+            weight, entry = restore(weight, at(own, names), at(kept, names), _key_of(key, name, names), train)
             _put(new, names, entry)
             return weight
 
@@ -100,7 +101,8 @@ def _apart(tree: dict, name: str) -> tuple[dict, dict]:
     return {other: entry for other, entry in tree.items() if other != name}, tree.get(name, {})
 
 
-def _at(tree: dict, names: Sequence[str]) -> dict:
+def at(tree: dict, names: Sequence[str]) -> dict:
+    """What is under these names; nothing if one is not there."""
     for name in names:
         tree = tree.get(name, {})
     return tree

@@ -9,6 +9,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._dropout import images
 from jdl.layer import Layer, compose
 from jdl.layers._dense import dense
 
@@ -55,9 +56,7 @@ def squeeze_excite(
         return forward
 
     def of(x: Any) -> Layer:
-        x = _check.floating("squeeze_excite", x)
-        _check.rank("squeeze_excite", x, range(3, 6), "(batch, 1 to 3 spatial axes, channels)")
-        return block(x.shape[-1])
+        return block(images("squeeze_excite", x).shape[-1])
 
     def apply(params: dict, state: dict, x: Any, **rest: Any) -> tuple[Any, dict]:
         layer, channels = of(x), params["reduce"]["kernel"].shape[0]

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 from jdl.functional._reduce import Reduction, reduce
 
 
@@ -49,7 +50,7 @@ def cross_entropy(
     """
     _check.within("cross_entropy", 0, 1, label_smoothing=label_smoothing)
     logits = jnp.moveaxis(logits, axis, -1)
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = widen(logits)
     labels = _check.array(labels)
     total = jax.nn.logsumexp(logits, -1)
     if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
@@ -100,6 +101,6 @@ def binary_cross_entropy(
     labels = _check.array(labels)
     _check.same_shape("binary_cross_entropy", logits=logits, labels=labels)
     _check.report("binary_cross_entropy", "labels must lie in [0, 1]", labels, lambda labels: ~((labels >= 0) & (labels <= 1)))
-    logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    logits = widen(logits)
     values = optax.sigmoid_binary_cross_entropy(logits, jnp.asarray(labels, logits.dtype))
     return reduce("binary_cross_entropy", values, where, weights, reduction)

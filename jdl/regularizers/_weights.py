@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jdl import paths
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 
 Penalty = Callable[[Any], jax.Array]
 
@@ -91,7 +92,7 @@ def _penalty(name: str, strength: float | jax.Array, where: str | None, each: Ca
     _check.within(name, 0, float("inf"), strength=strength)
 
     def penalty(params: Any) -> jax.Array:
-        wide = [w.astype(jnp.promote_types(w.dtype, jnp.float32)) for w in paths.select(params, where)]
+        wide = [widen(w) for w in paths.select(params, where)]
         return strength * jax.tree.reduce(jnp.add, [each(w).sum() for w in wide], jnp.zeros(()))
 
     return penalty

@@ -19,7 +19,8 @@ class Run(NamedTuple):
     Attributes:
       init: `(key, data) -> train_state`.
       advance: `(train_state, data, steps) -> (train_state, metrics)`: that many steps in one XLA program; `steps` is static, and
-        every metric has a last axis of that length.
+        every metric has a last axis of that length. Steps taken in several calls are the steps of one, to the bit, except that
+        XLA compiles a single step without the loop and may round it otherwise.
     """
 
     init: Callable[[jax.Array, Any], TrainState]
