@@ -1,4 +1,4 @@
-"""Losses, metrics and penalties against independent references."""
+"""Losses, metrics and penalties: what the table of losses does not say."""
 
 import jax
 import jax.numpy as jnp
@@ -38,47 +38,8 @@ def test_cross_entropy_gradient_is_softmax_minus_label(rng):
     np.testing.assert_allclose(gradient, jax.nn.softmax(logits) - jax.nn.one_hot(labels, 4), atol=1e-6)
 
 
-def test_binary_cross_entropy_values(rng):
-    logits, labels = rng.normal(size=7).astype("float32"), rng.uniform(size=7).astype("float32")
-    expected = -(labels * special.log_expit(logits) + (1 - labels) * special.log_expit(-logits))
-    np.testing.assert_allclose(losses.binary_cross_entropy(jnp.asarray(logits), labels, reduction="none"), expected, rtol=1e-5)
+def test_confident_and_right_costs_nothing():
     assert losses.binary_cross_entropy(jnp.array([50.0]), [True]).item() < 1e-20
-
-
-def test_extreme_logits_are_finite():
-    logits = jnp.array([[1e4, -1e4, 0.0]])
-    for label in range(3):
-        value, gradient = jax.value_and_grad(lambda logits, label=label: losses.cross_entropy(logits, jnp.array([label])))(logits)
-        assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
-    value, gradient = jax.value_and_grad(lambda z: losses.binary_cross_entropy(z, jnp.array([0.0])))(jnp.array([1e4]))
-    assert value == 1e4 and gradient == 1
-
-
-LOSSES = {
-    "mean_squared_error": (losses.mean_squared_error, lambda rng, n: rng.normal(size=n)),
-    "binary_cross_entropy": (losses.binary_cross_entropy, lambda rng, n: rng.uniform(size=n)),
-    "cross_entropy": (losses.cross_entropy, lambda rng, n: rng.integers(0, 3, n)),
-    "accuracy": (metrics.accuracy, lambda rng, n: rng.integers(0, 3, n)),
-}
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_where_is_slicing_and_weights_are_repetition(rng, name):
-    loss, make_targets = LOSSES[name]
-    shape = (6, 3) if name in ("cross_entropy", "accuracy") else (6,)
-    predictions = jnp.asarray(rng.normal(size=shape), jnp.float32)
-    targets = jnp.asarray(make_targets(rng, 6))
-    targets = targets.astype(jnp.float32 if jnp.issubdtype(targets.dtype, jnp.floating) else jnp.int32)
-    where = jnp.array([True, False, True, True, False, False])
-    counts = jnp.array([1, 0, 2, 3, 1, 0])
-    for reduction in ("mean", "sum"):
-        sliced = loss(predictions[where], targets[where], reduction=reduction)
-        np.testing.assert_allclose(loss(predictions, targets, where=where, reduction=reduction), sliced, rtol=1e-6)
-        repeated = loss(jnp.repeat(predictions, counts, 0), jnp.repeat(targets, counts), reduction=reduction)
-        np.testing.assert_allclose(loss(predictions, targets, weights=counts, reduction=reduction), repeated, rtol=1e-6)
-    assert loss(predictions, targets, where=jnp.zeros(6, bool)) == 0
-    np.testing.assert_allclose(jax.jit(loss)(predictions, targets), loss(predictions, targets), rtol=1e-6)
-    assert loss(predictions.astype(jnp.bfloat16), targets).dtype == jnp.float32
 
 
 def test_accuracy_counts_hits():
@@ -90,21 +51,11 @@ def test_accuracy_counts_hits():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: losses.mean_squared_error(jnp.zeros((4, 1)), jnp.zeros(4)), ValueError, "shapes differ: predictions is float32"),
-        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.array([0, 3])), ValueError, r"0\.\.2, found 3 at index \[1\]"),
-        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.array([-1, 0])), ValueError, "found -1"),
-        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.array([[0], [1]])), TypeError, r"integers of shape \[2\]"),
-        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros(2)), TypeError, "labels must be integers"),
-        (lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.zeros((2, 4))), ValueError, "shapes differ"),
         (
             lambda: losses.cross_entropy(jnp.zeros((2, 3)), jnp.array([0, 1]), label_smoothing=1.5),
             ValueError,
             r"in \[0, 1\], got 1.5",
         ),
-        (lambda: losses.binary_cross_entropy(jnp.zeros(2), jnp.array([0.0, 2.0])), ValueError, r"found 2.0 at index \[1\]"),
-        (lambda: losses.mean_squared_error(jnp.zeros(4), jnp.zeros(4), where=jnp.ones(3, bool)), ValueError, "where must have"),
-        (lambda: losses.mean_squared_error(jnp.zeros(4), jnp.zeros(4), reduction="avg"), ValueError, "reduction must be"),
-        (lambda: metrics.accuracy(jnp.zeros((2, 3)), jnp.array([0])), ValueError, "shapes differ"),
         (lambda: regularizers.l2(-1.0), ValueError, "strength must be at least 0, got -1.0"),
         (lambda: regularizers.l1(1.0, "**/kernal")({"kernel": jnp.ones(2)}), ValueError, "matches none of the paths: kernel"),
     ],
