@@ -236,7 +236,7 @@ def test_training_draws_if_the_layer_draws(case):
         without(case.params, case.state, *case.inputs)
 
 
-@rows
+@costly_rows
 def test_no_tracer_leaks(row, rng, key):
     layer = row.make()  # a new one, so that nothing is cached
 
