@@ -10,5 +10,5 @@ from jdl.gradients._leafwise import leafwise_with_params
 
 
 def projected(name: str, where: str | None, project: Callable[[jax.Array], jax.Array]) -> optax.GradientTransformation:
-    """Updates after which params are `project(params + updates)`: exactly where that is 0, up to the rounding of one sum elsewhere."""
+    """Makes params `project(params + updates)`: exactly where that is 0, elsewhere up to the rounding of one sum."""
     return leafwise_with_params(name, where, lambda update, w: project(jnp.add(w, update.astype(w.dtype))) - w)

@@ -68,7 +68,8 @@ def gradient_noise_scale(gradients: Any, size: int = 1) -> NoiseScale:
     `signal = |mean|^2 - noise / (n size)`.
 
     Args:
-      gradients: a tree of arrays `(n, ...)`: gradients of single samples (see `per_example`) or of parts of a batch; n is at least 2.
+      gradients: a tree of arrays `(n, ...)` with n at least 2: gradients of single samples (see `per_example`), or of parts of a
+        batch.
       size: how many samples each gradient is the mean over.
 
     Returns:

@@ -68,4 +68,5 @@ def by_path(rules: Mapping[str, optax.GradientTransformation]) -> optax.Gradient
 
         return jax.tree_util.tree_map_with_path(first, tree, *(paths.matches(tree, where) for where in rules))
 
-    return optax.partition(rules, labels)
+    optimizers: dict[Any, optax.GradientTransformation] = dict(rules)
+    return optax.partition(optimizers, labels)

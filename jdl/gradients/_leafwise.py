@@ -39,7 +39,7 @@ def chosen(where: str | None, change: Callable[..., Any], updates: Any, *trees: 
     return jax.tree.map(one, paths.matches(updates, where), updates, *trees)
 
 
-def starts(where: str | None) -> Callable[[Any], optax.EmptyState]:
+def starts(where: str | None) -> Callable[..., optax.EmptyState]:
     """An `init` without state, which refuses a glob that matches nothing."""
 
     def init(params: Any) -> optax.EmptyState:

@@ -54,7 +54,7 @@ def lookahead(period: int = 5, rate: float | jax.Array = 0.5) -> optax.GradientT
     def init(params: Any) -> LookaheadState:
         return LookaheadState(jax.tree.map(jnp.array, params), jnp.zeros((), jnp.int32))  # copies, as params may be donated
 
-    def update(updates: Any, state: LookaheadState, params: Any = None) -> tuple[Any, LookaheadState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, LookaheadState]:
         params = needed("lookahead", params)
         last = state.count == period - 1
         moved = lambda slow, w, u: jnp.where(last, slow + (rate * (w + u - slow)).astype(slow.dtype), slow)

@@ -21,8 +21,8 @@ def proximal(operator: Callable[[Any, Any], Any], step_size: float | jax.Array |
     """Applies a proximal operator after the optimizer's step: `params = operator(params + updates, step_size)`.
 
     After `optax.sgd(step_size)` this is proximal gradient descent (ISTA), which minimises a loss plus a penalty, with weights that
-    become exactly zero. After an optimizer whose steps differ from entry to entry, such as `optax.adam`, weights become exactly zero
-    too, but where they settle is no longer the minimum of that sum.
+    become exactly zero. After an optimizer whose steps differ from entry to entry, such as `optax.adam`, weights become exactly
+    zero too, but where they settle is no longer the minimum of that sum.
 
     Args:
       operator: `(params, step_size) -> params`, such as `regularizers.proximal_l1(1e-3, where="**/kernel")`.
@@ -51,10 +51,10 @@ def proximal(operator: Callable[[Any, Any], Any], step_size: float | jax.Array |
     def init(params: Any) -> ProximalState:
         return ProximalState(jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: ProximalState, params: Any = None) -> tuple[Any, ProximalState]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, ProximalState]:
         start = jax.tree.map(lambda w: wide("proximal", w), needed("proximal", params))
         size = step_size(state.count) if callable(step_size) else step_size
         goal = operator(jax.tree.map(lambda w, u: w + u.astype(w.dtype), start, updates), size)
-        return jax.tree.map(jnp.subtract, goal, start), ProximalState(optax.safe_increment(state.count))
+        return jax.tree.map(jnp.subtract, goal, start), ProximalState(jnp.asarray(optax.safe_increment(state.count)))
 
     return optax.GradientTransformation(init, update)

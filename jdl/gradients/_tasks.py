@@ -81,8 +81,9 @@ def gradnorm(
       >>> import jax.numpy as jnp
       >>> from jdl import gradients
       >>> ones = jnp.ones(2)
-      >>> gradients.gradnorm(ones, ones, ones, jnp.array([[2.0], [0.0]]), learning_rate=0.25).tolist()
-      [0.5, 1.5]
+      >>> weights = gradients.gradnorm(ones, ones, ones, jnp.array([[3.0], [1.0]]), learning_rate=0.2)
+      >>> [f"{weight:.2f}" for weight in weights]
+      ['0.50', '1.50']
 
     Source: Chen et al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing", https://arxiv.org/abs/1711.02257.
     """

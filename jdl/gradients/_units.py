@@ -105,8 +105,9 @@ def adaptive_clip(
       >>> from jdl import gradients
       >>> params, gradient = jnp.array([[3.0, 3.0], [4.0, 4.0]]), jnp.array([[6.0, 0.75], [8.0, 1.0]])
       >>> clip = gradients.adaptive_clip(0.5)
-      >>> clip.update(gradient, clip.init(params), params)[0].round(3).tolist()
-      [[1.5, 0.75], [2.0, 1.0]]
+      >>> updates, _ = clip.update(gradient, clip.init(params), params)
+      >>> [[f"{u:.2f}" for u in row] for row in updates]
+      [['1.50', '0.75'], ['2.00', '1.00']]
 
     Source: Brock et al., "High-Performance Large-Scale Image Recognition Without Normalization", https://arxiv.org/abs/2102.06171.
     """

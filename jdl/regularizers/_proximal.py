@@ -1,7 +1,7 @@
 """Proximal operators: what takes a step on a penalty exactly, so that weights become zero and not just small.
 
-The operator of a penalty P is `prox(params, step_size) = argmin_w |w - params|^2 / 2 + step_size P(w)`. `gradients.proximal` applies
-it after an optimizer's step.
+The operator of a penalty P is `prox(params, step_size) = argmin_w |w - params|^2 / 2 + step_size P(w)`. To apply it after an
+optimizer's step is what `gradients.proximal` does.
 """
 
 from collections.abc import Callable
