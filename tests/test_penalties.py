@@ -10,10 +10,10 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import ElasticNet, Lasso
 from tolerances import assert_close
 
-from jdl import constraints, losses, regularizers, train
+from jdl import constraints, gradients, losses, regularizers, train
 from jdl import layers as L
 
-SHAPES = {"dense": (5, 3), "wide": (2, 4), "conv": (2, 2, 3, 4), "recurrent": (3, 12), "vector": (4,)}
+SHAPES = {"dense": (5, 3), "conv": (2, 2, 3, 4), "recurrent": (3, 12), "vector": (4,)}
 
 
 def tree(rng, dtype="float32"):
@@ -70,10 +70,10 @@ def test_gradients_at_zero_and_at_ties_are_finite(rng):
     turn, _ = np.linalg.qr(rng.normal(size=(4, 4)))
     flat = {"zero": jnp.zeros((4, 3)), "tied": jnp.asarray(turn[:, :3], jnp.float32), "one": jnp.ones((3, 3))}
     for name in CLOSED:
-        gradient = jax.grad(getattr(regularizers, name)(1.0))(flat)
+        gradient = jax.jit(jax.grad(getattr(regularizers, name)(1.0)))(flat)
         assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(gradient)), name
-        np.testing.assert_array_equal(gradient["zero"], 0, err_msg=name)
-    slope = jax.grad(regularizers.nuclear(1.0))(flat)
+        assert (gradient["zero"] == 0).all(), name
+    slope = jax.jit(jax.grad(regularizers.nuclear(1.0)))(flat)
     np.testing.assert_allclose(slope["tied"], flat["tied"], atol=1e-5)  # U V' of a matrix that is orthonormal already
     np.testing.assert_allclose(slope["one"], 1 / 3, atol=1e-5)  # rank 1: no direction of the null space
 
@@ -103,7 +103,7 @@ def test_anchored(rng):
     assert regularizers.l2_sp(1.0, params)(params).item() == 0
     with pytest.raises(ValueError, match=r"l2_sp: takes parameters like \{a: float32\[2\]\}, got float32\[2\]"):
         regularizers.l2_sp(1.0, {"a": jnp.ones(2)})(jnp.ones(2))
-    with pytest.raises(ValueError, match="fisher must be at least 0, found -1.0 at index"):
+    with pytest.raises(ValueError, match="fisher must be at least 0, found"):
         regularizers.ewc(1.0, jnp.ones(1), -jnp.ones(1))
 
 
@@ -112,11 +112,11 @@ def test_jacobian_is_unbiased(key, rng):
     kernel, x = jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), jnp.asarray(rng.normal(size=(2, 4)), jnp.float32)
     function = lambda x: jnp.tanh(x @ kernel)
     exact = [jnp.square(jax.jacobian(function)(x[i])).sum() for i in range(2)]
-    estimate = jax.vmap(lambda key: regularizers.jacobian(key, function, x, reduction="none"))
+    estimate = jax.jit(jax.vmap(lambda key: regularizers.jacobian(key, function, x, reduction="none")))
     drawn = estimate(jax.random.split(jax.random.fold_in(key, 0), 2000))
     assert (jnp.abs(drawn.mean(0) - jnp.stack(exact)) < 6 * drawn.std(0) / 2000**0.5 + 1e-5).all()
-    more = regularizers.jacobian(jax.random.fold_in(key, 1), function, x, projections=500)
-    spread = drawn.mean(1).std() / 500**0.5
+    more = jax.jit(lambda key: regularizers.jacobian(key, function, x, projections=300))(jax.random.fold_in(key, 1))
+    spread = drawn.mean(1).std() / 300**0.5
     assert jnp.abs(more - sum(exact) / 2) < 6 * spread + 1e-5
     single = lambda x: function(x)[:, :1]
     one = regularizers.jacobian(jax.random.fold_in(key, 2), single, x)
@@ -128,7 +128,7 @@ def test_gradient_penalty(rng):
     penalty = lambda kernel: regularizers.gradient_penalty(lambda x: jnp.sin(x @ kernel), x, reduction="none")
     expected = np.cos(np.asarray(x) @ kernel) ** 2 * (kernel**2).sum()
     np.testing.assert_allclose(penalty(kernel), expected, rtol=1e-4, atol=1e-5)
-    slopes = jax.grad(lambda kernel: penalty(kernel).sum())(jnp.asarray(kernel))  # double backpropagation
+    slopes = jax.jit(jax.grad(lambda kernel: penalty(kernel).sum()))(jnp.asarray(kernel))  # double backpropagation
     assert jnp.isfinite(slopes).all() and jnp.abs(slopes).max() > 0
     with pytest.raises(ValueError, match=r"gradient_penalty: function must return one number for each sample, got float32\[3, 4\]"):
         regularizers.gradient_penalty(jnp.sin, x)
@@ -143,7 +143,7 @@ def test_confidence(rng):
     np.testing.assert_allclose(value, -special.entr(probabilities).sum(-1), rtol=1e-5, atol=1e-6)
     assert_close(regularizers.confidence(jnp.asarray(logits.T), axis=0, reduction="none"), value)
     extreme = jnp.array([[1e4, -1e4, 0.0], [0.0, 0.0, 0.0]])
-    gradient = jax.grad(regularizers.confidence)(extreme)
+    gradient = jax.jit(jax.grad(regularizers.confidence))(extreme)
     np.testing.assert_allclose(gradient, 0, atol=1e-7)
 
 
@@ -168,7 +168,7 @@ def test_kl_sparsity(rng):
     value = regularizers.kl_sparsity(jnp.asarray(h), 0.1, weights=jnp.asarray(weights))
     np.testing.assert_allclose(value, expected, rtol=1e-4)
     dead_and_stuck = jnp.array([[0.0, 1.0], [0.0, 1.0]])
-    value, gradient = jax.value_and_grad(regularizers.kl_sparsity)(dead_and_stuck, 0.1)
+    value, gradient = jax.jit(jax.value_and_grad(regularizers.kl_sparsity))(dead_and_stuck, 0.1)
     assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
     assert (gradient[:, 0] < 0).all() and (gradient[:, 1] > 0).all()  # units that are dead or stuck are moved
     assert regularizers.kl_sparsity(dead_and_stuck, 0.1, where=jnp.zeros(2, bool)).item() == 0
@@ -195,8 +195,8 @@ def test_proximal_operators_minimise(rng, name):
         cost = jax.jit(jax.vmap(lambda v: jnp.square(v - w).sum() / 2 + size * penalty(v)))
         best = operator(*strengths)(w, size)
         steps = rng.normal(size=(60, 4, 3)) * 10.0 ** rng.uniform(-6, 0, (60, 1, 1))
-        others = jnp.concatenate([best + steps, best * (1 + steps), w[None], jnp.zeros((1, 4, 3))])
-        costs = cost(jnp.concatenate([best[None], others]))
+        others = jnp.concatenate([best[None] + steps, best[None] * (1 + steps), w[None], jnp.zeros((1, 4, 3))])
+        costs = np.asarray(cost(jnp.concatenate([best[None], others])))
     assert costs[1:].min() >= costs[0] - 1e-12
 
 
@@ -204,7 +204,7 @@ def test_proximal_operators_give_exact_zeros(rng):
     kernel = jnp.asarray(np.outer([3.0, 4.0, 0.01], [1.0, 0.01]), jnp.float32)
     params = {"kernel": kernel, "bias": jnp.full(2, 0.01)}
     for dtype in ("float32", "bfloat16"):
-        cast = jax.tree.map(lambda w: w.astype(dtype), params)
+        cast = optax.tree.cast(params, dtype)
         lasso = regularizers.proximal_l1(1.0, "**/kernel")(cast, 0.1)
         np.testing.assert_array_equal(lasso["kernel"] == 0, [[False, True], [False, True], [True, True]])
         grouped = regularizers.proximal_group_lasso(1.0, "**/kernel")(cast, 0.1)["kernel"]
@@ -220,15 +220,11 @@ def test_proximal_operators_give_exact_zeros(rng):
 @pytest.mark.parametrize("ratio", [1.0, 0.5], ids=["lasso", "elastic_net"])
 def test_proximal_gradient_finds_what_scikit_learn_finds(key, ratio):
     """Their loss is half the mean of squares, so it is half of ours: `alpha = strength / 2`; the intercept costs nothing."""
-    from jdl import gradients
-
     inputs, targets = load_diabetes(return_X_y=True)
     inputs = (inputs - inputs.mean(0)) / inputs.std(0)
     alpha = 0.05 if ratio < 1 else 2.0
-    theirs = (
-        Lasso(alpha, tol=1e-10, max_iter=100_000) if ratio == 1 else ElasticNet(alpha, l1_ratio=ratio, tol=1e-10, max_iter=100_000)
-    )
-    theirs.fit(inputs, targets)
+    theirs = Lasso(alpha, tol=1e-10) if ratio == 1 else ElasticNet(alpha, l1_ratio=ratio, tol=1e-10)
+    theirs.set_params(max_iter=100_000).fit(inputs, targets)
     with jax.enable_x64(True):
         batch, rate = (jnp.asarray(inputs), jnp.asarray(targets[:, None])), 0.1
         operator = regularizers.proximal_elastic_net(2 * alpha * ratio, alpha * (1 - ratio), where="**/kernel")
@@ -244,8 +240,10 @@ def test_proximal_gradient_finds_what_scikit_learn_finds(key, ratio):
 
 
 def constrained(constraint, params, updates):
-    moved, _ = constraint.update(updates, constraint.init(params), params)
-    return optax.apply_updates(params, moved)
+    def after(params, updates):
+        return optax.apply_updates(params, constraint.update(updates, constraint.init(params), params)[0])
+
+    return jax.jit(after)(params, updates)
 
 
 def test_constraints_on_norms(rng):
@@ -295,8 +293,8 @@ def test_constraints_at_edges(rng):
     half = jnp.asarray(rng.normal(size=(3, 2)), jnp.bfloat16)
     kept = constrained(constraints.max_norm(1.0), half, half)
     assert kept.dtype == jnp.bfloat16 and (np.linalg.norm(np.asarray(kept, np.float32), axis=0) < 1.01).all()
-    swept = jax.vmap(lambda limit: constrained(constraints.max_norm(limit), huge, zero))(jnp.array([1.0, 2.0]))
-    np.testing.assert_allclose(jnp.linalg.norm(swept, axis=1), [[1, 1], [2, 2]], rtol=1e-5)
+    swept = jax.vmap(lambda limit: constrained(constraints.max_norm(limit), 1 + zero, zero))(jnp.array([0.5, 1.0]))
+    np.testing.assert_allclose(jnp.linalg.norm(swept, axis=1), [[0.5, 0.5], [1, 1]], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
