@@ -1,7 +1,9 @@
 """Deep learning as pure functions, on JAX."""
 
 from jdl import augment as augment
+from jdl import constraints as constraints
 from jdl import functional as functional
+from jdl import gradients as gradients
 from jdl import initializers as initializers
 from jdl import layers as layers
 from jdl import losses as losses

@@ -51,6 +51,8 @@ def test_imports_go_down():
         "losses": 1,
         "metrics": 1,
         "regularizers": 1,
+        "constraints": 1,
+        "gradients": 1,
         "augment": 1,
         "paths": 1,
         "_net": 2,

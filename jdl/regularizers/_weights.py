@@ -1,16 +1,9 @@
 """Penalties on weights."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
-from jdl import paths
-from jdl.functional import _check
-from jdl.functional._numbers import widen
-
-Penalty = Callable[[Any], jax.Array]
+from jdl.regularizers._algebra import Penalty, summed, total
 
 
 def l1(strength: float | jax.Array, where: str | None = None) -> Penalty:
@@ -34,7 +27,7 @@ def l1(strength: float | jax.Array, where: str | None = None) -> Penalty:
 
     Source: Tibshirani, "Regression Shrinkage and Selection via the Lasso", https://doi.org/10.1111/j.2517-6161.1996.tb02080.x.
     """
-    return _penalty("l1", strength, where, jnp.abs)
+    return summed("l1", strength, where, lambda w: jnp.abs(w).sum())
 
 
 def l2(strength: float | jax.Array, where: str | None = None) -> Penalty:
@@ -58,7 +51,7 @@ def l2(strength: float | jax.Array, where: str | None = None) -> Penalty:
 
     Source: Hoerl and Kennard, "Ridge Regression", https://doi.org/10.1080/00401706.1970.10488634.
     """
-    return _penalty("l2", strength, where, jnp.square)
+    return summed("l2", strength, where, lambda w: jnp.square(w).sum())
 
 
 def elastic_net(l1_strength: float | jax.Array, l2_strength: float | jax.Array, where: str | None = None) -> Penalty:
@@ -84,15 +77,4 @@ def elastic_net(l1_strength: float | jax.Array, l2_strength: float | jax.Array, 
     Source: Zou and Hastie, "Regularization and variable selection via the elastic net",
     https://doi.org/10.1111/j.1467-9868.2005.00503.x.
     """
-    parts = l1(l1_strength, where), l2(l2_strength, where)
-    return lambda params: parts[0](params) + parts[1](params)
-
-
-def _penalty(name: str, strength: float | jax.Array, where: str | None, each: Callable[[jax.Array], jax.Array]) -> Penalty:
-    _check.within(name, 0, float("inf"), strength=strength)
-
-    def penalty(params: Any) -> jax.Array:
-        wide = [widen(w) for w in paths.select(params, where)]
-        return strength * jax.tree.reduce(jnp.add, [each(w).sum() for w in wide], jnp.zeros(()))
-
-    return penalty
+    return total(l1(l1_strength, where), l2(l2_strength, where))
