@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
 from jdl.functional._reduce import Reduction, reduce
 from jdl.losses import _similarity
 
@@ -249,7 +248,7 @@ def _pairs(some: jax.Array) -> jax.Array:
 
 def _to_negatives(queries: jax.Array, negatives: jax.Array) -> jax.Array:
     """The cosines of each query with all negatives, or with its own."""
-    wide, (samples, features) = widen(_check.floating("info_nce", negatives, "negatives")), queries.shape
+    wide, (samples, features) = _check.floating("info_nce", negatives, "negatives").astype(queries.dtype), queries.shape
     if wide.ndim not in (2, 3) or wide.shape[-1] != features or (wide.ndim == 3 and len(wide) != samples):
         takes = f"(count, {features}) or ({samples}, count, {features})"
         raise ValueError(f"info_nce: negatives must be {takes}, got {_check.describe(negatives)}")

@@ -27,7 +27,7 @@ def gradient_penalty(
 
     Args:
       key: of the points, one for each pair of samples, uniform on the line between.
-      critic: from samples to scores, (batch,) or (batch, ...).
+      critic: from samples, in float32 at least, to scores, (batch,) or (batch, ...).
       real: samples (batch, ...), floating point.
       fake: generated samples of the same shape.
       target: the length that gradients should have, at least 0; may be traced.
@@ -53,10 +53,9 @@ def gradient_penalty(
     _check.within("gradient_penalty", 0, float("inf"), target=target)
     real, fake = _check.floating("gradient_penalty", real, "real"), _check.floating("gradient_penalty", fake, "fake")
     _check.same_shape("gradient_penalty", real=real, fake=fake)
-    wide = widen(real)
-    share = jax.random.uniform(key, (*real.shape[:1], *(1,) * (real.ndim - 1)), wide.dtype)
-    between = share * wide + (1 - share) * widen(fake)
-    slopes = root(_squared_slopes("gradient_penalty", critic, between.astype(real.dtype)))
+    real, fake = widen(real), widen(fake)
+    share = jax.random.uniform(key, (*real.shape[:1], *(1,) * (real.ndim - 1)), real.dtype)
+    slopes = root(_squared_slopes("gradient_penalty", critic, share * real + (1 - share) * fake))
     return reduce("gradient_penalty", jnp.square(slopes - target), where, weights, reduction)
 
 
@@ -73,7 +72,7 @@ def r1_penalty(
     The critic must score each sample by itself: no batch norm.
 
     Args:
-      critic: from samples to scores, (batch,) or (batch, ...).
+      critic: from samples, in float32 at least, to scores, (batch,) or (batch, ...).
       real: samples (batch, ...), floating point.
       where, weights, reduction: as in every loss, see `jdl.losses`.
 
@@ -92,7 +91,7 @@ def r1_penalty(
 
     Source: Mescheder et al., "Which Training Methods for GANs do actually Converge?", https://arxiv.org/abs/1801.04406.
     """
-    real = _check.floating("r1_penalty", real, "real")
+    real = widen(_check.floating("r1_penalty", real, "real"))
     return reduce("r1_penalty", _squared_slopes("r1_penalty", critic, real), where, weights, reduction)
 
 
@@ -105,4 +104,4 @@ def _squared_slopes(name: str, critic: Callable[[jax.Array], jax.Array], x: jax.
             raise ValueError(f"{name}: critic must score each sample of {_check.describe(x)}, got {_check.describe(scores)}")
         return widen(scores).sum()
 
-    return jnp.square(widen(jax.grad(total)(x))).sum(range(1, x.ndim))
+    return jnp.square(jax.grad(total)(x)).sum(range(1, x.ndim))

@@ -39,9 +39,8 @@ def soft_margin(
       [0.0, 100.0]
     """
     wide = widen(_check.floating("soft_margin", logits, "logits"))
-    return reduce(
-        "soft_margin", jax.nn.softplus(-_similarity.signs("soft_margin", wide, targets) * wide), where, weights, reduction
-    )
+    signs = _similarity.signs("soft_margin", wide, targets)
+    return reduce("soft_margin", jax.nn.softplus(-signs * wide), where, weights, reduction)
 
 
 def multi_label_margin(

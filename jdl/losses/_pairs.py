@@ -80,7 +80,7 @@ def contrastive(
 
     Raises:
       TypeError: if embeddings are not floating point.
-      ValueError: if shapes don't fit, `same` holds anything but 0 and 1 where the host can see it, or `margin` is a negative number.
+      ValueError: if shapes don't fit, or a value is out of range where the host can see it.
 
     Example:
       >>> import jax.numpy as jnp

@@ -49,7 +49,7 @@ def batch(name: str, where: Any, **arrays: Any) -> tuple[jax.Array, list[jax.Arr
     some = jnp.ones(wide[0].shape[:1], bool) if where is None else jnp.asarray(where, bool)
     if some.shape != wide[0].shape[:1]:
         raise ValueError(
-            f"{name}: where must have one entry for each sample of {_check.describe(wide[0])}, got {_check.describe(some)}"
+            f"{name}: where must have shape {list(wide[0].shape[:1])}, one for each sample, got {_check.describe(some)}"
         )
     return some, [jnp.where(jnp.expand_dims(some, 1), x, 0) for x in wide]
 

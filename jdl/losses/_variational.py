@@ -20,12 +20,14 @@ def negative_elbo(
 ) -> jax.Array:
     """Minus the evidence lower bound: `reconstruction + beta sum_j max(free_bits, KL_j)`, the loss of a variational autoencoder.
 
-    `KL_j = (mean_j^2 + exp(log_variance_j) - 1 - log_variance_j) / 2` is that of a latent's normal distribution to the standard one.
+    `KL_j = (mean_j^2 + exp(log_variance_j) - 1 - log_variance_j) / 2` is the divergence of a latent's normal distribution from the
+    standard one.
 
     Args:
       reconstruction: what each sample's reconstruction costs, (batch, ...): minus its log-likelihood, summed over all it is made
         of, such as `binary_cross_entropy(logits, images, reduction="none").sum((1, 2, 3))`.
-      latents: `(mean, log_variance)` of the encoder's distribution, both (batch, ..., latents). Log-variances over 88 overflow float32.
+      latents: `(mean, log_variance)` of the encoder's distribution, both (batch, ..., latents). A log-variance above 88 overflows
+        float32.
       beta: what the divergence counts, at least 0; may be traced.
       free_bits: nats that each latent of each sample may cost before it is pressed, at least 0; may be traced. (The paper
         averages over the batch first.)
