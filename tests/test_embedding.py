@@ -73,7 +73,7 @@ def test_contrastive_losses_agree_where_they_are_the_same(rng):
     np.testing.assert_allclose(supervised, losses.nt_xent(first, second, temperature=0.5), rtol=1e-4)
     ways = losses.info_nce(first, second, temperature=0.5) + losses.info_nce(second, first, temperature=0.5)
     np.testing.assert_allclose(losses.clip(first, second, logit_scale=2.0), ways / 2, rtol=1e-4)
-    own = jnp.stack([jnp.delete(second, i, 0, assume_unique_indices=True) for i in range(6)])
+    own = jnp.asarray(np.stack([np.delete(np.asarray(second), i, 0) for i in range(6)]))
     given = losses.info_nce(first, second, own, temperature=0.5, reduction="none")
     np.testing.assert_allclose(given, losses.info_nce(first, second, temperature=0.5, reduction="none"), rtol=1e-4, atol=1e-5)
 
@@ -87,7 +87,7 @@ def test_temperatures_may_be_traced(rng):
 
 
 def test_vectors_of_zeros_have_no_direction_and_no_gradient():
-    gradient = jax.grad(lambda x: losses.cosine_embedding((x, jnp.ones((2, 3))), jnp.array([1, -1])))(jnp.zeros((2, 3)))
+    gradient = jax.jit(jax.grad(lambda x: losses.cosine_embedding((x, jnp.ones((2, 3))), jnp.array([1, -1]))))(jnp.zeros((2, 3)))
     assert (gradient == 0).all()
 
 
@@ -135,14 +135,14 @@ def test_gradient_penalty_looks_between_real_and_generated(key):
     critic = lambda x: jnp.square(x).sum(1) / 2  # whose slope is where it is
     real, fake = jnp.full((2000, 1), 2.0), jnp.ones((2000, 1))
     where = jnp.sqrt(losses.gradient_penalty(key, critic, real, fake, target=0.0, reduction="none"))
-    assert where.min() >= 1 and where.max() <= 2
+    assert where.min() > 1 - 1e-5 and where.max() < 2 + 1e-5
     assert abs(where.mean() - 1.5) < 6 * np.sqrt(1 / 12 / 2000) and abs(where.var() - 1 / 12) < 6 * np.sqrt(1 / 180 / 2000)
     again = losses.gradient_penalty(jax.random.clone(key), critic, real, fake, target=0.5, reduction="none")
     np.testing.assert_allclose(again, (where - 0.5) ** 2, rtol=1e-5)
 
 
 def test_penalty_trains_its_critic(key):
-    penalty = lambda slope: losses.gradient_penalty(key, lambda x: x @ slope, jnp.ones((3, 2)), jnp.zeros((3, 2)))
+    penalty = lambda slope: losses.gradient_penalty(jax.random.clone(key), lambda x: x @ slope, jnp.ones((3, 2)), jnp.zeros((3, 2)))
     np.testing.assert_allclose(jax.grad(penalty)(jnp.array([3.0, 4.0])), 8 * np.array([0.6, 0.8]), rtol=1e-5)
     steepness = lambda slope: losses.r1_penalty(lambda x: x @ slope, jnp.ones((3, 2)))
     np.testing.assert_allclose(jax.grad(steepness)(jnp.array([3.0, 4.0])), [6.0, 8.0], rtol=1e-5)
