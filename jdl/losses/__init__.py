@@ -1,5 +1,37 @@
 """Floor 1: losses, pure functions of predictions and targets with one contract."""
 
+from jdl.losses._angular import arc_face as arc_face
+from jdl.losses._angular import circle as circle
+from jdl.losses._angular import cos_face as cos_face
 from jdl.losses._classification import binary_cross_entropy as binary_cross_entropy
 from jdl.losses._classification import cross_entropy as cross_entropy
+from jdl.losses._contrastive import clip as clip
+from jdl.losses._contrastive import info_nce as info_nce
+from jdl.losses._contrastive import nt_xent as nt_xent
+from jdl.losses._contrastive import siglip as siglip
+from jdl.losses._contrastive import sup_con as sup_con
+from jdl.losses._critic import hinge_discriminator as hinge_discriminator
+from jdl.losses._critic import hinge_generator as hinge_generator
+from jdl.losses._critic import wasserstein_discriminator as wasserstein_discriminator
+from jdl.losses._critic import wasserstein_generator as wasserstein_generator
+from jdl.losses._gan import least_squares_discriminator as least_squares_discriminator
+from jdl.losses._gan import least_squares_generator as least_squares_generator
+from jdl.losses._gan import minimax_discriminator as minimax_discriminator
+from jdl.losses._gan import minimax_generator as minimax_generator
+from jdl.losses._gan import non_saturating_discriminator as non_saturating_discriminator
+from jdl.losses._gan import non_saturating_generator as non_saturating_generator
+from jdl.losses._gradient_penalty import gradient_penalty as gradient_penalty
+from jdl.losses._gradient_penalty import r1_penalty as r1_penalty
+from jdl.losses._multi_label import multi_label_margin as multi_label_margin
+from jdl.losses._multi_label import multi_label_soft_margin as multi_label_soft_margin
+from jdl.losses._multi_label import soft_margin as soft_margin
+from jdl.losses._pairs import contrastive as contrastive
+from jdl.losses._pairs import cosine_embedding as cosine_embedding
+from jdl.losses._pairs import hinge_embedding as hinge_embedding
+from jdl.losses._pairs import margin_ranking as margin_ranking
+from jdl.losses._pairs import triplet as triplet
+from jdl.losses._quantisation import vector_quantization as vector_quantization
 from jdl.losses._regression import mean_squared_error as mean_squared_error
+from jdl.losses._self_supervised import barlow_twins as barlow_twins
+from jdl.losses._self_supervised import vicreg as vicreg
+from jdl.losses._variational import negative_elbo as negative_elbo
