@@ -44,7 +44,7 @@ def not_negative(name: str, targets: Any) -> None:
 
 
 @jax.custom_jvp
-def at_least(x: jax.Array, low: float) -> jax.Array:
+def at_least(x: jax.Array, low: float | jax.Array) -> jax.Array:
     """`x`, or `low` where it is smaller, and there with the gradient of `low`: what is out of range finds its way back."""
     return jnp.maximum(x, low)
 

@@ -36,11 +36,11 @@ def poisson_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.poisson_nll(jnp.log(jnp.array([2.0, 2.0])), jnp.array([0, 1]), reduction="none").round(3).tolist()
-      [2.0, 1.3070000410079956]
+      >>> f"{losses.poisson_nll(jnp.log(jnp.array([2.0, 2.0])), jnp.array([0, 1])):.3f}"
+      '1.653'
     """
     not_negative("poisson_nll", targets)
-    ((log_rates,), targets) = outputs("poisson_nll", ("log_rates",), (log_rates,), targets)
+    (log_rates,), targets = outputs("poisson_nll", ("log_rates",), (log_rates,), targets)
     log_rates = -at_least(-log_rates, -40.0)
     values = jnp.exp(log_rates) - targets * log_rates + gammaln(targets + 1)
     return reduce("poisson_nll", values, where, weights, reduction)
@@ -71,11 +71,11 @@ def poisson_nll_from_rates(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.poisson_nll_from_rates(jnp.array([2.0, 2.0]), jnp.array([0, 1]), reduction="none").round(3).tolist()
-      [2.0, 1.3070000410079956]
+      >>> f"{losses.poisson_nll_from_rates(jnp.array([2.0, 2.0]), jnp.array([0, 1])):.3f}"
+      '1.653'
     """
     not_negative("poisson_nll_from_rates", targets)
-    ((rates,), targets) = outputs("poisson_nll_from_rates", ("rates",), (rates,), targets)
+    (rates,), targets = outputs("poisson_nll_from_rates", ("rates",), (rates,), targets)
     rates = at_least(rates, FLOOR)
     values = rates - xlogy(targets, rates) + gammaln(targets + 1)
     return reduce("poisson_nll_from_rates", values, where, weights, reduction)
@@ -110,8 +110,8 @@ def negative_binomial_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.negative_binomial_nll((jnp.ones(2), jnp.ones(2)), jnp.array([0, 1]), reduction="none").round(3).tolist()
-      [0.6930000185966492, 1.3860000371932983]
+      >>> f"{losses.negative_binomial_nll((jnp.ones(2), jnp.ones(2)), jnp.array([0, 1])):.3f}"
+      '1.040'
     """
     not_negative("negative_binomial_nll", targets)
     (mean, dispersion), targets = outputs("negative_binomial_nll", ("mean", "dispersion"), predictions, targets)
@@ -148,8 +148,8 @@ def gamma_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.gamma_nll((jnp.ones(1), jnp.ones(1)), jnp.array([3.0])).item()
-      3.0
+      >>> f"{losses.gamma_nll((jnp.ones(1), jnp.ones(1)), jnp.array([3.0])):.3f}"
+      '3.000'
     """
     not_negative("gamma_nll", targets)
     (concentration, rate), targets = outputs("gamma_nll", ("concentration", "rate"), predictions, targets)
@@ -191,9 +191,8 @@ def tweedie_deviance(
       >>> losses.tweedie_deviance(jnp.array([4.0, 4.0]), jnp.array([0.0, 1.0]), reduction="none").tolist()
       [8.0, 2.0]
     """
-    _check.within("tweedie_deviance", 1, 2, power=power)
-    if not isinstance(power, jax.core.Tracer) and power in (1, 2):
-        raise ValueError(f"tweedie_deviance: power must be above 1 and below 2, got {power}")
+    rule = "power must be above 1 and below 2"
+    _check.report("tweedie_deviance", rule, _check.array(power), lambda power: (power <= 1) | (power >= 2))
     not_negative("tweedie_deviance", targets)
     mean, targets = pair("tweedie_deviance", predictions, targets)
     mean = at_least(mean, FLOOR)

@@ -39,8 +39,8 @@ def gaussian_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.gaussian_nll((jnp.zeros(2), jnp.array([1.0, 4.0])), jnp.array([1.0, 4.0]), reduction="none").round(3).tolist()
-      [1.4190000295639038, 3.611999988555908]
+      >>> f"{losses.gaussian_nll((jnp.zeros(2), jnp.array([1.0, 4.0])), jnp.array([1.0, 2.0])):.3f}"
+      '1.766'
 
     Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution",
     https://doi.org/10.1109/ICNN.1994.374138.
@@ -81,8 +81,8 @@ def beta_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.beta_nll((jnp.zeros(2), jnp.array([1.0, 4.0])), jnp.array([1.0, 4.0]), reduction="none").round(3).tolist()
-      [1.4190000295639038, 7.223999977111816]
+      >>> f"{losses.beta_nll((jnp.zeros(2), jnp.array([1.0, 4.0])), jnp.array([1.0, 2.0])):.3f}"
+      '2.822'
 
     Source: Seitzer et al., "On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks",
     https://arxiv.org/abs/2203.09168.
@@ -155,8 +155,8 @@ def student_t_nll(
     Example:
       >>> import jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.student_t_nll((jnp.ones(1), jnp.zeros(1), jnp.ones(1)), jnp.ones(1)).round(3).item()
-      1.8380000591278076
+      >>> f"{losses.student_t_nll((jnp.ones(1), jnp.zeros(1), jnp.ones(1)), jnp.ones(1)):.3f}"
+      '1.838'
     """
     names = "degrees_of_freedom", "location", "scale"
     (degrees, location, scale), targets = outputs("student_t_nll", names, predictions, targets)
@@ -196,16 +196,16 @@ def mixture_density_nll(
       >>> import jax.numpy as jnp
       >>> from jdl import losses
       >>> logits, means, log_scales = jnp.zeros((1, 2)), jnp.array([[[-5.0], [5.0]]]), jnp.zeros((1, 2, 1))
-      >>> losses.mixture_density_nll((logits, means, log_scales), jnp.array([[5.0]])).round(3).item()
-      1.6119999885559082
+      >>> f"{losses.mixture_density_nll((logits, means, log_scales), jnp.array([[5.0]])):.3f}"
+      '1.612'
 
     Source: Bishop, "Mixture Density Networks", https://publications.aston.ac.uk/id/eprint/373/.
     """
     name, names = "mixture_density_nll", ("logits", "means", "log_scales")
     arrays, targets = floating(name, names, predictions), _check.array(targets)
     shape = arrays["means"].shape
-    fits = len(shape) > 1 and (arrays["log_scales"].shape, arrays["logits"].shape) == (shape, shape[:-1])
-    if not fits or targets.shape != (*shape[:-2], shape[-1]):
+    wanted = {"logits": shape[:-1], "means": shape, "log_scales": shape, "targets": (*shape[:-2], *shape[-1:])}
+    if len(shape) < 2 or {key: x.shape for key, x in (arrays | {"targets": targets}).items()} != wanted:
         takes = "logits (..., components), means and log_scales (..., components, features) and targets (..., features)"
         raise ValueError(f"{name}: takes {takes}, got {_check.describe(tuple(arrays.values()))} and {_check.describe(targets)}")
     (logits, means, log_scales), targets = align(*arrays.values(), targets=targets)
