@@ -175,7 +175,8 @@ def tweedie_deviance(
     Args:
       predictions: means, floating point, of any shape; below 1e-6 they count as 1e-6, with the gradient of it.
       targets: amounts of at least 0, of the same shape; nothing is broadcast.
-      power: `p`, above 1 (which is Poisson) and below 2 (which is gamma): variance grows as `mean^p`. May be traced.
+      power: `p`, in [1.001, 1.999]: variance grows as `mean^p`, with 1 as that of a Poisson and with 2 as that of a gamma
+        distribution, where the formula has poles. May be traced.
       where, weights, reduction: as in every loss, see `jdl.losses`.
 
     Returns:
@@ -191,8 +192,7 @@ def tweedie_deviance(
       >>> losses.tweedie_deviance(jnp.array([4.0, 4.0]), jnp.array([0.0, 1.0]), reduction="none").tolist()
       [8.0, 2.0]
     """
-    rule = "power must be above 1 and below 2"
-    _check.report("tweedie_deviance", rule, _check.array(power), lambda power: (power <= 1) | (power >= 2))
+    _check.within("tweedie_deviance", 1.001, 1.999, power=power)
     not_negative("tweedie_deviance", targets)
     mean, targets = pair("tweedie_deviance", predictions, targets)
     mean = at_least(mean, FLOOR)

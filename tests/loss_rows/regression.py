@@ -43,31 +43,6 @@ def row(loss, predictions, targets, reference, name=None, wrong=(), **named):
     return Row(name or loss.__name__, loss, predictions, targets, reference, wrong=wrong, **named)
 
 
-def levelled(loss, reference):
-    """Rows of one level and of several."""
-    several = functools.partial(loss, level=LEVELS)
-    wrong = (((jnp.zeros((4, 3)), jnp.zeros((4, 3))), rf"{loss.__name__}: predictions must be of shape \[4, 3, 3\]"),)
-    extremes = (jnp.stack([FAR[0]] * 3, -1), FAR[1])
-    yield Row(
-        loss.__name__,
-        functools.partial(loss, level=0.3),
-        normal(2),
-        normal(2),
-        lambda predictions, targets: reference(targets - predictions, 0.3),
-        extremes=(FAR,),
-        wrong=(((jnp.zeros((4, 1)), jnp.zeros(4)), rf"{loss.__name__}: predictions must be of shape \[4\]"),),
-    )
-    yield Row(
-        f"{loss.__name__}_levels",
-        several,
-        normal(2, 3),
-        normal(2),
-        lambda predictions, targets: reference(targets[..., None] - predictions, LEVELS),
-        extremes=(extremes,),
-        wrong=wrong,
-    )
-
-
 def cosine(predictions, targets):
     lengths = np.linalg.norm(predictions, axis=1) * np.linalg.norm(targets, axis=1)
     return 1 - np.einsum("nci,nci->ni", predictions, targets) / lengths
@@ -83,10 +58,9 @@ def tweedie(mean, y, p=1.3):
     return 2 * (y ** (2 - p) / ((1 - p) * (2 - p)) - y * mean ** (1 - p) / (1 - p) + mean ** (2 - p) / (2 - p))
 
 
-def ensemble(predictions, targets, fair):
-    count = predictions.shape[-1]
+def ensemble_crps(predictions, targets):
     pairs = np.abs(predictions[..., None] - predictions[..., None, :]).sum((-1, -2))
-    return np.abs(predictions - targets[..., None]).mean(-1) - pairs / (2 * count * (count - 1 if fair else count))
+    return np.abs(predictions - targets[..., None]).mean(-1) - pairs / (2 * 5 * 4)
 
 
 def gaussian_crps(z):
@@ -99,6 +73,7 @@ def negative_binomial(predictions, targets):
 
 
 POSITIVE = uniform(2, low=0.3, high=3.0)
+MIXTURE = jnp.array([[1e4, -1e4, 0.0]]), jnp.full((1, 3, 2), 1e4), jnp.array([[[-1e4] * 2, [1e4] * 2, [0.0] * 2]])
 TIES = jnp.array([[2.0, 2.0, 2.0], [1e4, -1e4, 0.0]]), jnp.array([2.0, 0.0])
 
 ROWS = (
@@ -127,8 +102,24 @@ ROWS = (
         extremes=(FAR,),
     ),
     row(losses.log_cosh, normal(3), normal(3), lambda p, t: np.log(np.cosh(p - t)), extremes=(FAR,)),
-    *levelled(losses.quantile, lambda d, level: np.where(d > 0, level * d, (level - 1) * d)),
-    *levelled(losses.expectile, lambda d, level: np.abs(level - (d < 0)) * d**2),
+    Row(
+        "quantile",
+        functools.partial(losses.quantile, level=LEVELS),
+        normal(2, 3),
+        normal(2),
+        lambda p, t: np.where(t[..., None] > p, LEVELS * (t[..., None] - p), (1 - LEVELS) * (p - t[..., None])),
+        extremes=((jnp.stack([FAR[0]] * 3, -1), FAR[1]),),
+        wrong=(((jnp.zeros((4, 3)), jnp.zeros((4, 3))), r"quantile: predictions must be of shape \[4, 3, 3\]"),),
+    ),
+    Row(
+        "expectile",
+        functools.partial(losses.expectile, level=0.3),
+        normal(3),
+        normal(3),
+        lambda p, t: np.abs(0.3 - (t < p)) * (t - p) ** 2,
+        extremes=(FAR,),
+        wrong=(((jnp.zeros((4, 1)), jnp.zeros(4)), r"expectile: predictions must be of shape \[4\]"),),
+    ),
     row(
         functools.partial(losses.cosine_distance, axis=1),
         normal(4, 2),
@@ -179,19 +170,12 @@ ROWS = (
         several(normal(3), normal(3, 2), normal(3, 2, scale=0.5)),
         normal(2),
         mixture,
-        extremes=(
-            (
-                (jnp.array([[1e4, -1e4, 0.0]]), jnp.full((1, 3, 2), 1e4), jnp.array([[[-1e4] * 2, [1e4] * 2, [0.0] * 2]])),
-                jnp.zeros((1, 2)),
-            ),
-        ),
+        extremes=((MIXTURE, jnp.zeros((1, 2))),),
         wrong=(
-            (((jnp.zeros((4, 3)), jnp.zeros((4, 3, 2)), jnp.zeros((4, 3, 2))), jnp.zeros((4, 1))), r"targets \(..., features\)"),
-            (
-                ((jnp.zeros((4, 2)), jnp.zeros((4, 3, 2)), jnp.zeros((4, 3, 2))), jnp.zeros((4, 2))),
-                r"takes logits \(..., components",
-            ),
-            ((jnp.zeros((4, 3)), jnp.zeros((4, 2))), r"takes a tuple \(logits, means, log_scales\)"),
+            ((MIXTURE, jnp.zeros((1, 3))), r"targets \(..., features\), got \(.*\) and float32\[1, 3\]"),
+            (((MIXTURE[0][:, :2], *MIXTURE[1:]), jnp.zeros((1, 2))), r"takes logits \(..., components"),
+            (((jnp.zeros(()), jnp.zeros(2), jnp.zeros(2)), jnp.zeros(2)), r"takes logits \(..., components"),
+            ((MIXTURE[0], jnp.zeros((4, 2))), r"takes a tuple \(logits, means, log_scales\)"),
         ),
     ),
     row(
@@ -246,16 +230,13 @@ ROWS = (
         extremes=(((WIDE, NARROW), jnp.zeros(12)), ((WIDE, -NARROW), jnp.zeros(12))),
         wrong=shapes_differ(losses.gaussian_crps, 2),
     ),
-    *(
-        Row(
-            f"ensemble_crps_{'fair' if fair else 'plain'}",
-            functools.partial(losses.ensemble_crps, fair=fair),
-            normal(2, 5),
-            normal(2),
-            functools.partial(ensemble, fair=fair),
-            extremes=(TIES,),
-            wrong=(((jnp.zeros((4, 3)), jnp.zeros((4, 3))), r"ensemble_crps: takes predictions \(..., members\)"),),
-        )
-        for fair in (True, False)
+    Row(
+        "ensemble_crps",
+        losses.ensemble_crps,
+        normal(2, 5),
+        normal(2),
+        ensemble_crps,
+        extremes=(TIES,),
+        wrong=(((jnp.zeros((4, 3)), jnp.zeros((4, 3))), r"ensemble_crps: takes predictions \(..., members\)"),),
     ),
 )

@@ -14,7 +14,7 @@ GAUSSIAN = {"mean": (3, 4), "variance": np.linspace(0.3, 3.0, 12).reshape(3, 4),
 def poisson(torch, x, counts, log):
     """PyTorch leaves out the constant, or approximates it."""
     values = torch.nn.functional.poisson_nll_loss(x, counts, log_input=log, full=False, eps=0, reduction="none")
-    return values + torch.lgamma(counts + 1.0)
+    return values + torch.lgamma(counts.double() + 1)
 
 
 CASES = (
@@ -44,9 +44,9 @@ CASES = (
     ),
     Case(
         "huber_at_its_joints",
-        {"predictions": np.array([-1.0, 0.0, 1.0])},
-        lambda predictions: losses.huber(predictions, np.zeros(3, predictions.dtype), reduction="none"),
-        lambda torch, predictions: torch.nn.functional.huber_loss(predictions, torch.zeros_like(predictions), reduction="none"),
+        {"predictions": np.array([-1.0, 0.0, 1.0]), "targets": np.zeros(3)},
+        lambda predictions, targets: losses.huber(predictions, targets, reduction="none"),
+        lambda torch, predictions, targets: torch.nn.functional.huber_loss(predictions, targets, reduction="none"),
     ),
     Case(
         "cosine_distance",
