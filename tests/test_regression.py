@@ -151,9 +151,9 @@ def test_beta_weighs_gradients_and_not_more(rng):
     gradient = lambda loss, **named: jax.jit(jax.grad(lambda p: loss(p, targets, reduction="sum", **named)))((mean, variance))
     plain, weighed = gradient(losses.gaussian_nll), gradient(losses.beta_nll, beta=jnp.float32(0.3))
     for one, other in zip(plain, weighed):
-        np.testing.assert_allclose(other, one * variance**0.3, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(other, one * variance**0.3, rtol=1e-5, atol=2e-5)
     np.testing.assert_allclose(gradient(losses.beta_nll, beta=1.0)[0], mean - targets, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(gradient(losses.beta_nll, beta=0.0)[0], plain[0])
+    np.testing.assert_allclose(gradient(losses.beta_nll, beta=0.0)[0], plain[0], rtol=1e-6)
 
 
 def test_counts_beyond_a_rate_of_float32_still_pull():
