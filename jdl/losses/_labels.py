@@ -45,8 +45,8 @@ def split_ignored(name: str, labels: Any, ignore_index: int | None) -> tuple[Any
     labels = _check.array(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"{name}: ignore_index is for labels that are integers, got {_check.describe(labels)}")
-    counts = jnp.asarray(labels != ignore_index)
-    return (np.where if isinstance(labels, np.ndarray) else jnp.where)(counts, labels, 0), counts
+    counts = labels != ignore_index
+    return (np if isinstance(labels, np.ndarray) else jnp).where(counts, labels, 0), counts
 
 
 def at_labels(values: jax.Array, labels: jax.Array) -> jax.Array:
