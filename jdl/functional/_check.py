@@ -100,6 +100,6 @@ def report(name: str, rule: str, values: Any, wrong: Callable[[np.ndarray], np.n
     if isinstance(values, jax.core.Tracer):
         return
     values = np.asarray(values)
-    if (bad := np.argwhere(wrong(values))).size:
+    if len(bad := np.argwhere(wrong(values))):
         where = tuple(int(i) for i in bad[0])
-        raise ValueError(f"{name}: {rule}, found {values[where]} at index {list(where)}")
+        raise ValueError(f"{name}: {rule}, found {values[where]}" + (f" at index {list(where)}" if where else ""))
