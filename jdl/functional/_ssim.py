@@ -1,7 +1,5 @@
 """The structural similarity of images, and that at several scales."""
 
-import functools
-import operator
 from typing import Any
 
 import jax
@@ -73,10 +71,10 @@ def _maps(x: jax.Array, y: jax.Array, data_range: Any, taps: jax.Array) -> tuple
 
 
 def _blur(x: jax.Array, taps: jax.Array) -> jax.Array:
-    """Weighted means along every spatial axis, as shifted sums: a convolution may round its products to fewer digits."""
-    for axis in range(1, x.ndim - 1):
-        x = jax.lax.optimization_barrier(x)  # or what makes x would be computed for every tap
-        places = x.shape[axis] - taps.size + 1
-        seen = [jax.lax.slice_in_dim(x, k, k + places, axis=axis) for k in range(taps.size)]
-        x = functools.reduce(operator.add, [taps[k].astype(x.dtype) * one for k, one in enumerate(seen)])
-    return x
+    """Weighted means along every spatial axis; in full precision, since differences of them are variances."""
+    spatial = x.ndim - 2
+    planes = jnp.moveaxis(x, -1, 1).reshape(-1, 1, *x.shape[1:-1])  # a convolution in groups would be slow on a CPU
+    for axis in range(spatial):
+        kernel = jnp.expand_dims(taps.astype(x.dtype), [other for other in range(spatial + 2) if other != axis + 2])
+        planes = jax.lax.conv(planes, kernel, (1,) * spatial, "VALID", precision=jax.lax.Precision.HIGHEST)
+    return jnp.moveaxis(planes.reshape(x.shape[0], x.shape[-1], *planes.shape[2:]), 1, -1)

@@ -42,7 +42,8 @@ def ssim_loss(
       >>> losses.ssim_loss(x, x).item()
       0.0
 
-    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", https://doi.org/10.1109/TIP.2003.819861.
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
+    https://doi.org/10.1109/TIP.2003.819861.
     """
     values = _ssim.similarity("ssim_loss", predictions, targets, data_range, window, sigma)
     return reduce("ssim_loss", 1 - values, where, weights, reduction)
@@ -61,7 +62,7 @@ def ms_ssim_loss(
 ) -> jax.Array:
     """One minus the structural similarity at five scales, `metrics.ms_ssim`: in [0, 1], and 0 if images are equal.
 
-    It has no gradient where the images are so unlike that a factor is negative: then train with `ssim_loss` or a squared error first.
+    It has no gradient where the images are so unlike that a factor is negative: then begin with `ssim_loss`.
 
     Args:
       predictions: images, `(batch, *spatial, channels)` with one to three spatial axes,

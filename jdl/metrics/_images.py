@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jdl.functional import _check, _ssim
 from jdl.functional._numbers import widen
@@ -21,9 +22,9 @@ def ssim(
 ) -> jax.Array:
     """Structural similarity of images, in [-1, 1], the mean over places and channels; 1 if they are equal.
 
-    At every place it is `(2 m m' + c1) (2 cov + c2) / ((m^2 + m'^2 + c1) (v + v' + c2))`,
-    with means, variances and covariance in a Gaussian window, `c1 = (0.01 data_range)^2` and `c2 = (0.03 data_range)^2`. Only places
-    where the window fits count.
+    At every place it is `(2 m m' + c1) (2 cov + c2) / ((m^2 + m'^2 + c1) (v + v' + c2))`, with means, variances and
+    covariance in a Gaussian window, `c1 = (0.01 data_range)^2` and `c2 = (0.03 data_range)^2`. Only places where the window fits
+    count.
 
     Args:
       predictions: images, `(batch, *spatial, channels)` with one to three spatial axes.
@@ -46,7 +47,8 @@ def ssim(
       >>> metrics.ssim(x, x).item()
       1.0
 
-    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", https://doi.org/10.1109/TIP.2003.819861.
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
+    https://doi.org/10.1109/TIP.2003.819861.
     """
     values = _ssim.similarity("ssim", predictions, targets, data_range, window, sigma)
     return reduce("ssim", values, where, weights, reduction)
@@ -117,7 +119,7 @@ def psnr(
       A scalar, or for `"none"` one number for each image; of float32 at least. It is infinite for equal images.
 
     Raises:
-      ValueError: if shapes differ, there is no axis of images, or `data_range` is a negative number.
+      ValueError: if shapes differ, there is no axis of images, or `data_range` is not over 0.
 
     Example:
       >>> import jax.numpy as jnp
@@ -129,6 +131,6 @@ def psnr(
     _check.same_shape("psnr", predictions=predictions, targets=targets)
     if predictions.ndim == 0:
         raise ValueError(f"psnr: predictions must be (batch, ...), got {_check.describe(predictions)}")
-    _check.within("psnr", 0, float("inf"), data_range=data_range)
+    _check.within("psnr", float(np.finfo(np.float32).tiny), float("inf"), data_range=data_range)
     errors = jnp.square(widen(predictions) - widen(jnp.asarray(targets))).mean(range(1, predictions.ndim))
     return reduce("psnr", 20 * jnp.log10(data_range) - 10 * jnp.log10(errors), where, weights, reduction)
