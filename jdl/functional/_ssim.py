@@ -31,7 +31,8 @@ def multiscale(name: str, predictions: Any, targets: Any, data_range: Any, windo
             predictions, targets = avg_pool(predictions, 2), avg_pool(targets, 2)
         luminance, contrast = _maps(predictions, targets, data_range, taps)
         value = (luminance * contrast if scale == len(SHARES) - 1 else contrast).mean(range(1, predictions.ndim - 1))
-        product = product * jnp.where(value > 0, jnp.where(value > 0, value, 1) ** share, 0)  # a power has a pole in its slope at 0
+        some = ~(value <= 0)  # NaN stays NaN
+        product = product * jnp.where(some, jnp.where(some, value, 1) ** share, 0)  # at 0 the slope of a power is infinite
     return product.mean(-1)
 
 
@@ -60,14 +61,15 @@ def _maps(x: jax.Array, y: jax.Array, data_range: Any, taps: jax.Array) -> tuple
     the mean of an image, so it is taken away before anything is squared.
     """
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    shift = jax.lax.stop_gradient((x + y).mean(range(1, x.ndim - 1), keepdims=True) / 2)
-    x, y = x - shift, y - shift
+    shift_x, shift_y = (jax.lax.stop_gradient(a.mean(range(1, a.ndim - 1), keepdims=True)) for a in (x, y))
+    x, y = x - shift_x, y - shift_y
     moments = jnp.concatenate([x, y, jnp.square(x) + jnp.square(y), jnp.square(x - y)], -1)
     mean_x, mean_y, both, apart = jnp.split(_blur(moments, taps), 4, -1)
     variance = jnp.maximum(both - jnp.square(mean_x) - jnp.square(mean_y), 0)
     variance_apart = jnp.clip(apart - jnp.square(mean_x - mean_y), 0, 2 * variance)
-    bright = jnp.square(mean_x + shift) + jnp.square(mean_y + shift)
-    return 1 - jnp.square(mean_x - mean_y) / (bright + c1), 1 - variance_apart / (variance + c2)
+    mean_x, mean_y = mean_x + shift_x, mean_y + shift_y
+    luminance = 1 - jnp.square(mean_x - mean_y) / (jnp.square(mean_x) + jnp.square(mean_y) + c1)
+    return luminance, 1 - variance_apart / (variance + c2)
 
 
 def _blur(x: jax.Array, taps: jax.Array) -> jax.Array:
