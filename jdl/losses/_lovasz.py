@@ -105,4 +105,4 @@ def _extension(errors: jax.Array, shares: jax.Array, counts: jax.Array) -> tuple
     size = inside.sum(-1, keepdims=True)
     intersection, union = size - jnp.cumsum(inside, -1), size + jnp.cumsum(outside, -1)
     growth = (inside + outside * ratio(intersection, union - 1, 1.0)) / jnp.maximum(union, 1)
-    return (errors * growth).sum(-1), (size > 0).squeeze(-1)
+    return (errors * growth).sum(-1), (size != 0).squeeze(-1)  # of an unknown label, NaN, all classes are
