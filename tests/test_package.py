@@ -52,6 +52,8 @@ def test_imports_go_down():
         "metrics": 1,
         "regularizers": 1,
         "augment": 1,
+        "curvature": 1,
+        "optimizers": 1,
         "paths": 1,
         "_net": 2,
         "layer": 2,
