@@ -29,9 +29,7 @@ def hessian_vector_product(function: Callable[[Any], jax.Array], params: Any, ta
     return jax.jvp(jax.grad(function), (params,), (tangent,))[1]
 
 
-def gauss_newton_vector_product(
-    predict: Callable[[Any], Any], loss: Callable[[Any], jax.Array], params: Any, tangent: Any
-) -> Any:
+def gauss_newton_vector_product(predict: Callable[[Any], Any], loss: Callable[[Any], jax.Array], params: Any, tangent: Any) -> Any:
     """The generalised Gauss-Newton matrix times a vector, `J^T H J v`: `J` is of the predictions, `H` the loss's Hessian in them.
 
     It is the Hessian of `loss(predict(params))` without the curvature of the model itself, so it is positive semi-definite wherever
@@ -71,8 +69,8 @@ def fisher_vector_product(
 
     Args:
       predict: `params -> predictions`, the distributions' parameters, such as logits.
-      divergence: `(predictions, others) -> scalar`, the Kullback-Leibler divergence from the first to the second, summed or averaged
-        over samples as the loss is.
+      divergence: `(predictions, others) -> scalar`, the Kullback-Leibler divergence from the first to the second, summed or
+        averaged over samples as the loss is.
       params: a tree of arrays.
       tangent: the vector, a tree like `params`.
 

@@ -1,8 +1,8 @@
 """Floor 1: optimizers beyond first order, as Optax transformations, and the minimisation of a function inside one program.
 
-Those that search along a line do it with a transformation of Optax, `linesearch`, and get from `train.step`, or from `minimize`, what
-they need: `update(gradient, state, params, value=value, grad=gradient, value_fn=function)`. The function has to be deterministic. What
-else is passed by keyword goes to it, as in Optax.
+Those that search along a line do it with a transformation of Optax, `linesearch`, and get from `train.step`, or from `minimize`,
+what they need: `update(gradient, state, params, value=value, grad=gradient, value_fn=function)`. The function has to be
+deterministic. What else is passed by keyword goes to it, as in Optax.
 """
 
 from optax import lbfgs as lbfgs

@@ -66,7 +66,7 @@ def nonlinear_conjugate_gradient(
 
     def update(gradient: Any, state: ConjugateGradientState, params: Any = None, **extra: Any):
         del params, extra
-        slope, dot = jax.tree.map(widen, gradient), optax.tree.vdot
+        slope, dot = jax.tree.map(widen, gradient), lambda a, b: jnp.asarray(optax.tree.vdot(a, b))
         square, before = dot(slope, slope), dot(state.gradient, state.gradient)
         change = square - dot(slope, state.gradient) if method == "polak-ribiere" else square
         share = jnp.where(before > 0, jnp.maximum(change, 0) / jnp.where(before > 0, before, 1), 0)
@@ -74,4 +74,4 @@ def nonlinear_conjugate_gradient(
         direction = optax.tree.add_scale(optax.tree.scale(-1, slope), share, state.direction)
         return optax.tree.cast_like(direction, gradient), ConjugateGradientState(slope, direction)
 
-    return along(optax.GradientTransformationExtraArgs(init, update), linesearch)
+    return along(init, update, linesearch)

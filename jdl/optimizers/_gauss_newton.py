@@ -10,7 +10,7 @@ from jax.scipy.sparse.linalg import cg
 from jdl.curvature import fisher_vector_product, gauss_newton_vector_product
 from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.optimizers._search import BACKTRACKING, along
+from jdl.optimizers._search import BACKTRACKING, along, nothing
 
 
 def gauss_newton(
@@ -66,15 +66,15 @@ def natural_gradient(
     tolerance: float | jax.Array = 1e-4,
     linesearch: optax.GradientTransformationExtraArgs | None = BACKTRACKING,
 ) -> optax.GradientTransformationExtraArgs:
-    """Steps of `-(F + damping)^-1 g` with the Fisher information of the predictive distribution, see `curvature.fisher_vector_product`.
+    """Steps of `-(F + damping)^-1 g` with the Fisher information `F` of the predictive distribution.
 
-    The step is that of steepest descent where distance is the change of what is predicted, whatever the parameters are. As in
-    `gauss_newton`, the functions hold their data.
+    `curvature.fisher_vector_product` says what it is. The step is that of steepest descent where distance is the change of what is
+    predicted, whatever the parameters are. As in `gauss_newton`, the functions hold their data.
 
     Args:
       predict: `params -> predictions`, the distributions' parameters, such as logits, on the data of this step.
-      divergence: `(predictions, others) -> scalar`, the Kullback-Leibler divergence from the first to the second, summed or averaged
-        over samples as the loss is.
+      divergence: `(predictions, others) -> scalar`, the Kullback-Leibler divergence from the first to the second, summed or
+        averaged over samples as the loss is.
       damping: added to the matrix's diagonal, at least 0; may be traced.
       iterations: most products in one step, for the solution by conjugate gradients.
       tolerance: of the residual relative to the gradient, in [0, 1]; may be traced.
@@ -125,7 +125,8 @@ def _preconditioned(
             curved = jax.tree.map(widen, product(params, optax.tree.cast_like(v, params)))
             return optax.tree.add_scale(curved, damping, v)
 
-        solution, _ = cg(damped, jax.tree.map(widen, gradient), tol=tolerance, maxiter=iterations)
+        limit: Any = tolerance  # may be traced, which the annotation of cg leaves out
+        solution, _ = cg(damped, jax.tree.map(widen, gradient), tol=limit, maxiter=iterations)
         return optax.tree.cast_like(optax.tree.scale(-1, solution), gradient), state
 
-    return along(optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update), linesearch)
+    return along(nothing, update, linesearch)

@@ -9,6 +9,7 @@ import optax
 
 from jdl.functional import _check
 from jdl.functional._flat import flat
+from jdl.optimizers._search import along
 
 
 class LevenbergMarquardtState(NamedTuple):
@@ -26,14 +27,15 @@ class LevenbergMarquardtState(NamedTuple):
 def levenberg_marquardt(
     residuals: Callable[[Any], Any], *, damping: float | jax.Array = 1e-3
 ) -> optax.GradientTransformationExtraArgs:
-    """Minimises a sum of squares `sum r(params)^2`: steps `p` of `(J^T J + damping D) p = -J^T r`, where `D` is the diagonal of `J^T J`.
+    """Minimises a sum of squares `sum r(params)^2` by steps `p` of `(J^T J + damping D) p = -J^T r`.
 
-    A step that doesn't lower the sum is refused (the update is 0) and damping grows; one that lowers it as the linear model says
-    makes damping smaller. For small problems: it computes the whole Jacobian `J`, and solves by its QR decomposition.
+    `J` is the Jacobian of the residuals `r`, `D` the diagonal of `J^T J`. A step that doesn't lower the sum is refused (the update is
+    0) and damping grows; one that lowers it as the linear model says makes damping smaller. For small problems: it computes the
+    whole Jacobian, and solves by a QR decomposition.
 
     Args:
-      residuals: `params -> residuals`, a tree of arrays. Gradient and value that `update` is given are not looked at; they should be
-        those of the sum of squares or a multiple of it.
+      residuals: `params -> residuals`, a tree of arrays. Gradient and value that `update` is given are not looked at; they
+        should be those of the sum of squares or a multiple of it.
       damping: of the first step, above 0; may be traced.
 
     Returns:
@@ -81,4 +83,4 @@ def levenberg_marquardt(
         state = jax.tree.map(lambda yes, no: jnp.where(taken, yes, no).astype(no.dtype), eased, grown)
         return flat(gradient)[1](jnp.where(taken, step, 0)), state
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return along(init, update)

@@ -9,7 +9,7 @@ import optax
 
 from jdl.functional import _check
 from jdl.functional._flat import flat
-from jdl.optimizers._search import BACKTRACKING, along
+from jdl.optimizers._search import BACKTRACKING, along, nothing
 
 
 def newton(
@@ -55,4 +55,4 @@ def newton(
         along_each = jnp.where(curved, (slope @ directions) / jnp.where(curved, size, 1), 0)
         return back(-directions @ along_each), state
 
-    return along(optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update), linesearch)
+    return along(nothing, update, linesearch)

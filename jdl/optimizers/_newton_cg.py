@@ -10,7 +10,7 @@ import optax
 from jdl.curvature import hessian_vector_product
 from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.optimizers._search import BACKTRACKING, along
+from jdl.optimizers._search import BACKTRACKING, along, nothing
 
 
 def newton_cg(
@@ -66,7 +66,7 @@ def newton_cg(
         limit = jnp.minimum(tolerance, jnp.sqrt(size)) * size
         return optax.tree.cast_like(_truncated(product, slope, limit, iterations), gradient), state
 
-    return along(optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update), linesearch)
+    return along(nothing, update, linesearch)
 
 
 class _Solution(NamedTuple):
@@ -80,20 +80,21 @@ class _Solution(NamedTuple):
 
 def _truncated(product: Callable[[Any], Any], slope: Any, limit: jax.Array, iterations: int) -> Any:
     """Conjugate gradients for `product(x) = -slope` from 0, up to a residual or to a direction that doesn't curve upwards."""
+    dot = lambda a, b: jnp.asarray(optax.tree.vdot(a, b))
 
     def step(s: _Solution) -> _Solution:
         image = product(s.direction)
-        curvature = optax.tree.vdot(s.direction, image)
+        curvature = dot(s.direction, image)
         tiny = jnp.finfo(curvature.dtype).eps * optax.tree.norm(s.direction) * optax.tree.norm(image)
         flat = ~(curvature > tiny)
         length = jnp.where(flat, jnp.where(s.taken == 0, 1, 0), s.square / jnp.where(flat, 1, curvature))
         x = optax.tree.add_scale(s.x, length, s.direction)
         residual = optax.tree.add_scale(s.residual, length, image)
-        square = optax.tree.vdot(residual, residual)
+        square = dot(residual, residual)
         direction = optax.tree.add_scale(optax.tree.scale(-1, residual), square / s.square, s.direction)
-        return _Solution(x, residual, direction, square, s.taken + 1, flat | (jnp.sqrt(square) <= limit))
+        return _Solution(x, residual, direction, square, s.taken + 1, jnp.asarray(flat | (jnp.sqrt(square) <= limit)))
 
-    square = optax.tree.vdot(slope, slope)
+    square = dot(slope, slope)
     start = _Solution(
         optax.tree.zeros_like(slope), slope, optax.tree.scale(-1, slope), square, jnp.zeros((), jnp.int32), square == 0
     )
