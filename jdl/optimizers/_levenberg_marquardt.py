@@ -29,9 +29,9 @@ def levenberg_marquardt(
 ) -> optax.GradientTransformationExtraArgs:
     """Minimises a sum of squares `sum r(params)^2` by steps `p` of `(J^T J + damping D) p = -J^T r`.
 
-    `J` is the Jacobian of the residuals `r`, `D` the diagonal of `J^T J`. A step that doesn't lower the sum is refused (the update is
-    0) and damping grows; one that lowers it as the linear model says makes damping smaller. For small problems: it computes the
-    whole Jacobian, and solves by a QR decomposition.
+    `J` is the Jacobian of the residuals `r`, `D` the diagonal of `J^T J`. A step that doesn't lower the sum is refused (the update
+    is 0) and damping grows; one that lowers it as the linear model says makes damping smaller. For small problems: it computes
+    the whole Jacobian, and solves by a QR decomposition.
 
     Args:
       residuals: `params -> residuals`, a tree of arrays. Gradient and value that `update` is given are not looked at; they

@@ -41,7 +41,8 @@ def early_stopping(patience: int | jax.Array, *, min_delta: float | jax.Array = 
     """Makes early stopping as a state that is carried: it stops after `patience` values without a better one.
 
     It keeps the best params. Being values in and values out, it works in `lax.scan`, where a stopped run's params just count no
-    more, as the condition of `lax.while_loop`, and under `vmap`, where each member stops by itself. A NaN is no better than anything.
+    more, as the condition of `lax.while_loop`, and under `vmap`, where each member stops by itself. A NaN is no better than
+    anything.
 
     Args:
       patience: values in a row that may be no better, at least 1; may be traced.
