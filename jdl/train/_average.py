@@ -18,7 +18,7 @@ def average(step: Step, decay: float | jax.Array, *, debias: bool = False) -> St
 
     Args:
       step: a Step.
-      decay: in [0, 1), usually 0.99 to 0.9999; may be traced.
+      decay: in [0, 1], usually 0.99 to 0.9999; may be traced.
       debias: whether the average is over the steps taken alone, by dividing by the sum of their weights, as Adam does. Without, it
         starts from the first params.
 
@@ -47,7 +47,8 @@ def average(step: Step, decay: float | jax.Array, *, debias: bool = False) -> St
     def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
         weight = decay * average["weight"] + (1 - decay) if debias else average["weight"]
         weight = jnp.asarray(weight, average["weight"].dtype)
-        return {"params": towards(average["params"], train_state.params, (1 - decay) / weight), "weight": weight}
+        share = (1 - decay) / jnp.where(weight == 0, 1, weight)  # a decay of 1 gives no step any weight
+        return {"params": towards(average["params"], train_state.params, share), "weight": weight}
 
     return keeping("average", step, init, update)
 
