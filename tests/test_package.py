@@ -54,6 +54,8 @@ def test_imports_go_down():
         "constraints": 1,
         "gradients": 1,
         "augment": 1,
+        "curvature": 1,
+        "optimizers": 1,
         "paths": 1,
         "_net": 2,
         "layer": 2,

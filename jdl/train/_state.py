@@ -17,6 +17,7 @@ class TrainState(flax.struct.PyTreeNode):
       step: how many steps were taken.
       epoch: how many passes over the data were finished.
       position: how many samples of this pass were seen.
+      averages: of params, by name, for the steps that keep any.
     """
 
     params: Any
@@ -26,3 +27,4 @@ class TrainState(flax.struct.PyTreeNode):
     step: jax.Array
     epoch: jax.Array
     position: jax.Array
+    averages: dict[str, Any] = flax.struct.field(default_factory=dict)
