@@ -15,6 +15,8 @@ def zero() -> dict[str, _sums.Sum]:
 
 def of(first: jax.Array, second: jax.Array, share: jax.Array) -> dict[str, _sums.Sum]:
     """The state of a batch: two arrays, and what each entry counts, of one shape."""
+    if not share.size:
+        return zero()
     pair, share = jnp.stack([first.ravel(), second.ravel()]), jnp.expand_dims(share.ravel(), 0)
     total = share.sum()
     pair = jnp.where(share == 0, 0, pair)

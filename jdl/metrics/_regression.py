@@ -108,7 +108,8 @@ def streaming_pearson_correlation() -> Metric:
     """
 
     def update(state, predictions, targets, *, where=None, weights=None):
-        return _moments.merge(state, _moments.of(*_pair("pearson_correlation", predictions, targets, where, weights)))
+        predictions, targets, share = _pair("pearson_correlation", predictions, targets, where, weights)
+        return _moments.merge(state, _moments.of(predictions, targets, share))
 
     return Metric(_moments.zero, update, _moments.merge, _correlation)
 
@@ -138,8 +139,8 @@ def spearman_correlation(
       1.0
     """
     predictions, targets, share = _pair("spearman_correlation", predictions, targets, where, weights)
-    ranks = [_ranks(jnp.where(share == 0, 0, x).ravel(), share.ravel()) for x in (predictions, targets)]
-    return _correlation(_moments.of(*ranks, share))
+    first, second = (_ranks(jnp.where(share == 0, 0, x).ravel(), share.ravel()) for x in (predictions, targets))
+    return _correlation(_moments.of(first, second, share))
 
 
 def _pair(name: str, predictions: jax.Array, targets: Any, where: Any, weights: Any) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -47,10 +47,10 @@ def _add(total: Sum, amount: jax.Array) -> Sum:
     amount = amount.astype(total["high"].dtype)
     high, error = _two_sum(total["high"], amount)
     high, low = _two_sum(high, error + total["low"])
-    return {"high": high, "low": jnp.where(jnp.isfinite(high), low, 0)}
+    return {"high": high, "low": low}
 
 
 def _two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
     total = a + b
     rest = total - a
-    return total, (a - (total - rest)) + (b - rest)
+    return total, jnp.where(jnp.isfinite(total), (a - (total - rest)) + (b - rest), 0)  # an infinite sum leaves nothing out

@@ -27,7 +27,7 @@ def top_k_accuracy(
       where, weights, reduction: as in every loss, see `jdl.losses`.
 
     Returns:
-      A float32 scalar, or for `"none"` 1 or 0 for each sample.
+      A scalar, or for `"none"` 1 or 0 for each sample.
 
     Raises:
       TypeError: if labels are not integers.
@@ -47,4 +47,4 @@ def top_k_accuracy(
     _check.same_shape("top_k_accuracy", predictions=guesses[..., 0], labels=labels)
     _check.indices("top_k_accuracy", "labels", labels, logits.shape[-1])
     hits = (guesses == jnp.expand_dims(labels, -1)).any(-1)
-    return reduce("top_k_accuracy", hits.astype(jnp.float32), where, weights, reduction)
+    return reduce("top_k_accuracy", hits.astype(float), where, weights, reduction)
