@@ -1,7 +1,7 @@
 """Wing of floor 5: what people look at. Tables need rich, plots matplotlib (extra `experiments`)."""
 
-from jdl.report._interval import Interval as Interval
-from jdl.report._interval import interval as interval
+from jdl.metrics._interval import Interval as Interval
+from jdl.metrics._interval import interval as interval
 from jdl.report._plots import confusion as confusion
 from jdl.report._plots import curves as curves
 from jdl.report._plots import images as images

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jdl.report._interval import interval
+from jdl.metrics._interval import interval
 
 
 def table(results: Mapping[str, Any], *, title: str = "", lower_is_better: str = "loss") -> Any:

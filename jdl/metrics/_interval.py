@@ -36,8 +36,8 @@ def interval(values: Any, *, axis: int = -1, confidence: float = 0.95) -> Interv
       ValueError: if there are no members.
 
     Example:
-      >>> from jdl import report
-      >>> report.interval([1.0, 2.0, 3.0]).low.round(3).item()
+      >>> from jdl import metrics
+      >>> metrics.interval([1.0, 2.0, 3.0]).low.round(3).item()
       -0.484
 
     Source: Student, "The Probable Error of a Mean", https://doi.org/10.2307/2331554.
