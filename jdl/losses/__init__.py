@@ -2,4 +2,5 @@
 
 from jdl.losses._classification import binary_cross_entropy as binary_cross_entropy
 from jdl.losses._classification import cross_entropy as cross_entropy
+from jdl.losses._linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from jdl.losses._regression import mean_squared_error as mean_squared_error
