@@ -1,5 +1,6 @@
 """Losses of sequences whose alignment with their labels is not known: minus the log probability of all alignments together."""
 
+import functools
 from typing import Any
 
 import jax
@@ -62,24 +63,8 @@ def ctc(
     labels = _check.array(labels)
     layout = "(batch, time, classes)", "(batch, length)"
     _check_batch("ctc", logits, labels, 3, layout)
-    frames, count, labels = _checked("ctc", logits, labels, logit_lengths, label_lengths, blank)
-    states = jnp.stack([jnp.full_like(labels, blank), labels], 2).reshape(len(labels), -1)  # blank, label, blank, label, ..., blank
-    states = jnp.pad(states, ((0, 0), (0, 1)), constant_values=blank)
-    before = jnp.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
-    skips = (states != blank) & (states != before)
-    scores = _log_probabilities(widen(logits), jnp.expand_dims(states, 1))
-
-    def step(alpha: jax.Array, frame: Any) -> tuple[jax.Array, None]:
-        score, counts = frame
-        skipping = jnp.where(skips, _shift(alpha, 2), _NEVER)
-        moved = jnp.logaddexp(jnp.logaddexp(alpha, _shift(alpha, 1)), skipping) + score
-        return jnp.where(jnp.expand_dims(counts, 1), moved, alpha), None
-
-    start = jnp.where(jnp.arange(states.shape[1]) == 0, 0.0, _NEVER).astype(scores.dtype)
-    counted = _lengths.inside(frames, logits.shape[1])
-    alpha, _ = jax.lax.scan(step, jnp.tile(start, (len(states), 1)), (jnp.moveaxis(scores, 1, 0), counted.T))
-    at_label = jnp.where(count > 0, _pick(alpha, jnp.maximum(2 * count - 1, 0)), _NEVER)
-    total = jnp.logaddexp(_pick(alpha, 2 * count), at_label)
+    frames, count = _checked("ctc", logits, labels, logit_lengths, label_lengths, blank)
+    total = _ctc(logits, labels, frames, count, blank)
     return reduce("ctc", _negative(total), where, weights, reduction)
 
 
@@ -132,7 +117,47 @@ def rnn_transducer(
     _check_batch("rnn_transducer", logits, labels, 4, layout)
     if logits.shape[2] != labels.shape[1] + 1:
         raise ValueError(f"rnn_transducer: logits must be {layout[0]}, got {_check.describe(logits)} for {_check.describe(labels)}")
-    frames, count, labels = _checked("rnn_transducer", logits, labels, logit_lengths, label_lengths, blank)
+    frames, count = _checked("rnn_transducer", logits, labels, logit_lengths, label_lengths, blank)
+    total = _rnn_transducer(logits, labels, frames, count, blank)
+    return reduce("rnn_transducer", _negative(total), where, weights, reduction)
+
+
+def _check_batch(name: str, logits: jax.Array, labels: jax.Array, rank: int, layout: tuple[str, str]) -> None:
+    for what, x, wants, axes in zip(("logits", "labels"), (logits, labels), layout, (rank, 2)):
+        if x.ndim != axes:
+            raise ValueError(f"{name}: {what} must be {wants}, got {_check.describe(x)}")
+    if len(logits) != len(labels):
+        given = f"{_check.describe(logits)} and {_check.describe(labels)}"
+        raise ValueError(f"{name}: logits and labels must be of one batch, got {given}")
+
+
+@functools.partial(jax.jit, static_argnames="blank")
+def _ctc(logits: jax.Array, labels: jax.Array, frames: jax.Array, count: jax.Array, blank: int) -> jax.Array:
+    """The log probability of all alignments."""
+    labels = _known(labels, count, logits.shape[-1], blank)
+    states = jnp.stack([jnp.full_like(labels, blank), labels], 2).reshape(len(labels), -1)  # blank, label, blank, label, ..., blank
+    states = jnp.pad(states, ((0, 0), (0, 1)), constant_values=blank)
+    before = jnp.pad(states, ((0, 0), (2, 0)), constant_values=blank)[:, :-2]
+    skips = (states != blank) & (states != before)
+    scores = _log_probabilities(widen(logits), jnp.expand_dims(states, 1))
+
+    def step(alpha: jax.Array, frame: Any) -> tuple[jax.Array, None]:
+        score, counts = frame
+        skipping = jnp.where(skips, _shift(alpha, 2), _NEVER)
+        moved = jnp.logaddexp(jnp.logaddexp(alpha, _shift(alpha, 1)), skipping) + score
+        return jnp.where(jnp.expand_dims(counts, 1), moved, alpha), None
+
+    start = jnp.where(jnp.arange(states.shape[1]) == 0, 0.0, _NEVER).astype(scores.dtype)
+    counted = _lengths.inside(frames, logits.shape[1])
+    alpha, _ = jax.lax.scan(step, jnp.tile(start, (len(states), 1)), (jnp.moveaxis(scores, 1, 0), counted.T))
+    at_label = jnp.where(count > 0, _pick(alpha, jnp.maximum(2 * count - 1, 0)), _NEVER)
+    return jnp.logaddexp(_pick(alpha, 2 * count), at_label)
+
+
+@functools.partial(jax.jit, static_argnames="blank")
+def _rnn_transducer(logits: jax.Array, labels: jax.Array, frames: jax.Array, count: jax.Array, blank: int) -> jax.Array:
+    """The log probability of all paths."""
+    labels = _known(labels, count, logits.shape[-1], blank)
     symbols = jnp.stack([jnp.full_like(labels, blank), labels], 2)
     symbols = jnp.pad(symbols, ((0, 0), (0, 1), (0, 0)), constant_values=blank)  # after the last label only blanks
     scores = _log_probabilities(widen(logits), jnp.expand_dims(symbols, 1))
@@ -146,41 +171,34 @@ def rnn_transducer(
     start = jnp.where(jnp.arange(logits.shape[2]) == 0, 0.0, _NEVER).astype(scores.dtype)
     _, ends = jax.lax.scan(step, jnp.tile(start, (len(labels), 1)), (waits, emits))
     ends = jnp.pad(ends.T, ((0, 0), (1, 0)), constant_values=_NEVER)  # first, the end of a sequence of no frames
-    total = _pick(ends, jnp.where(frames > 0, frames + count, 0))
-    return reduce("rnn_transducer", _negative(total), where, weights, reduction)
+    return _pick(ends, jnp.where(frames > 0, frames + count, 0))
 
 
-def _check_batch(name: str, logits: jax.Array, labels: jax.Array, rank: int, layout: tuple[str, str]) -> None:
-    for what, x, wants, axes in zip(("logits", "labels"), (logits, labels), layout, (rank, 2)):
-        if x.ndim != axes:
-            raise ValueError(f"{name}: {what} must be {wants}, got {_check.describe(x)}")
-    if len(logits) != len(labels):
-        raise ValueError(
-            f"{name}: logits and labels must be of one batch, got {_check.describe(logits)}, {_check.describe(labels)}"
-        )
-
-
-def _checked(name: str, logits: jax.Array, labels: Any, logit_lengths: Any, label_lengths: Any, blank: int) -> Any:
-    """The lengths, and labels that can be looked up."""
+def _checked(name: str, logits: jax.Array, labels: Any, logit_lengths: Any, label_lengths: Any, blank: int) -> tuple[Any, Any]:
+    """The lengths; raises unless labels and lengths are integers in range, as far as the host sees them."""
     _check.floating(name, logits, "logits")
-    _check.within(name, 0, logits.shape[-1] - 1, blank=blank)
+    classes = logits.shape[-1]
+    _check.within(name, 0, classes - 1, blank=blank)
     frames = _lengths.given(name, "logit_lengths", logit_lengths, logits)
     count = _lengths.given(name, "label_lengths", label_lengths, labels)
-    labels = _labels(name, labels, count, logits.shape[-1], blank)
-    return jnp.asarray(frames), jnp.asarray(count), labels
-
-
-def _labels(name: str, labels: Any, lengths: Any, classes: int, blank: int) -> jax.Array:
-    """Labels with `blank` for padding and -1 for what is out of range; raises where the host sees it, or sees a blank."""
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"{name}: labels must be integers, got {_check.describe(labels)}")
-    wrong = lambda labels: (labels < 0) | (labels >= classes) | (labels == blank)
-    if not isinstance(lengths, jax.core.Tracer):
-        counted = np.arange(labels.shape[1]) < np.expand_dims(np.asarray(lengths), 1)
+    if not isinstance(count, jax.core.Tracer):
+        counted = np.arange(labels.shape[1]) < np.expand_dims(np.asarray(count), 1)
         rule = f"labels must lie in 0..{classes - 1} and not be the blank, {blank}"
-        _check.report(name, rule, labels, lambda labels: counted & wrong(labels))
-    labels = jnp.asarray(labels)
-    return jnp.where(_lengths.inside(lengths, labels.shape[1]), jnp.where(wrong(labels), classes, labels), blank)
+        _check.report(name, rule, labels, lambda labels: counted & _wrong(labels, classes, blank))
+    return frames, count
+
+
+def _wrong(labels: Any, classes: int, blank: int) -> Any:
+    return (labels < 0) | (labels >= classes) | (labels == blank)
+
+
+def _known(labels: jax.Array, count: jax.Array, classes: int, blank: int) -> jax.Array:
+    """Labels with `blank` for padding, and the number of classes, of which the probability is NaN, for what is no label."""
+    labels = labels.astype(int)
+    labels = jnp.where(_wrong(labels, classes, blank), classes, labels)
+    return jnp.where(_lengths.inside(count, labels.shape[1]), labels, blank)
 
 
 def _log_probabilities(logits: jax.Array, classes: jax.Array) -> jax.Array:

@@ -68,17 +68,8 @@ def linear_cross_entropy(
     _check.indices(_NAME, "labels", labels, kernel.shape[1])
     share = reduce(_NAME, jnp.ones(labels.shape, widen(x).dtype), where, weights, "none")
     plain = isinstance(label_smoothing, float | int) and label_smoothing == 0
-    shared = kernel.astype(x.dtype), bias, None if plain else jnp.asarray(label_smoothing, share.dtype)
-    cut = functools.partial(_cut, count=max(1, -(-labels.size // chunk)))
-    rows, classes = cut(x.reshape(labels.size, x.shape[-1])), cut(jnp.asarray(labels).reshape(-1))
-    if reduction == "none":
-        each = jax.checkpoint(lambda part: _losses(_logits(part[0], *shared[:2]), shared[2], part[1]))
-        values = jnp.moveaxis(jax.lax.map(each, (rows, classes)), 0, 1).reshape(-1)[: labels.size]
-        return reduce(_NAME, values.reshape(labels.shape), None, share, reduction)
-    if reduction == "mean":
-        total = share.sum()
-        share = share / jnp.where(total == 0, 1, total)
-    return _total((rows, cut(share.reshape(-1)), *shared), classes)
+    smoothing = None if plain else jnp.asarray(label_smoothing, share.dtype)
+    return _reduced(x, kernel.astype(x.dtype), bias, smoothing, labels, share, chunk, reduction)
 
 
 def _check_shapes(x: jax.Array, kernel: jax.Array, labels: jax.Array, bias: jax.Array | None) -> None:
@@ -89,6 +80,29 @@ def _check_shapes(x: jax.Array, kernel: jax.Array, labels: jax.Array, bias: jax.
         raise ValueError(f"{_NAME}: labels must have the leading shape of x, got {_check.describe(labels)}, {given}")
     if bias is not None and bias.shape != kernel.shape[1:]:
         raise ValueError(f"{_NAME}: bias must be {list(kernel.shape[1:])}, got {_check.describe(bias)}")
+
+
+@functools.partial(jax.jit, static_argnums=(6, 7))
+def _reduced(
+    x: jax.Array,
+    kernel: jax.Array,
+    bias: jax.Array | None,
+    smoothing: jax.Array | None,
+    labels: jax.Array,
+    share: jax.Array,
+    chunk: int,
+    reduction: Reduction,
+) -> jax.Array:
+    cut = functools.partial(_cut, count=max(1, -(-labels.size // chunk)))
+    rows, classes = cut(x.reshape(labels.size, x.shape[-1])), cut(labels.reshape(-1))
+    if reduction == "none":
+        each = jax.checkpoint(lambda part: _losses(_logits(part[0], kernel, bias), smoothing, part[1]))
+        values = jnp.moveaxis(jax.lax.map(each, (rows, classes)), 0, 1).reshape(-1)[: labels.size]
+        return reduce(_NAME, values.reshape(labels.shape), None, share, reduction)
+    if reduction == "mean":
+        total = share.sum()
+        share = share / jnp.where(total == 0, 1, total)
+    return _total((rows, cut(share.reshape(-1)), kernel, bias, smoothing), classes)
 
 
 def _cut(a: jax.Array, count: int) -> jax.Array:

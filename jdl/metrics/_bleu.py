@@ -85,12 +85,7 @@ def bleu_counts(
       ([[4, 3, 2, 1]], [[5, 4, 3, 2]])
     """
     pair = _tokens.checked("bleu_counts", predictions, targets, prediction_lengths, target_lengths)
-    predictions, targets, lengths, target_lengths = pair
-    own = _same_ngrams(predictions, predictions, lengths, lengths)
-    shared = _same_ngrams(predictions, targets, lengths, target_lengths)
-    matches = [_clipped(*pair) for pair in zip(own, shared)]
-    ngrams = [jnp.maximum(lengths - order, 0) for order in range(_ORDERS)]
-    return {"matches": jnp.stack(matches, 1), "ngrams": jnp.stack(ngrams, 1), "words": lengths, "target_words": target_lengths}
+    return _counts(*pair)
 
 
 def bleu_from_counts(counts: dict[str, jax.Array]) -> jax.Array:
@@ -112,11 +107,25 @@ def bleu_from_counts(counts: dict[str, jax.Array]) -> jax.Array:
 
     Source: Papineni et al., "BLEU: a Method for Automatic Evaluation of Machine Translation", https://aclanthology.org/P02-1040.
     """
+    return _score(counts)
+
+
+@jax.jit
+def _score(counts: dict[str, jax.Array]) -> jax.Array:
     precisions = _tokens.ratio(counts["matches"], counts["ngrams"])
     some = (precisions > 0).all(-1)
     mean = jnp.exp(jnp.log(jnp.where(precisions > 0, precisions, 1)).mean(-1))
     brevity = jnp.exp(jnp.minimum(0, 1 - _tokens.ratio(counts["target_words"], counts["words"])))
     return jnp.where(some, brevity * mean, 0)
+
+
+@jax.jit
+def _counts(predictions: jax.Array, targets: jax.Array, lengths: jax.Array, target_lengths: jax.Array) -> dict[str, jax.Array]:
+    own = _same_ngrams(predictions, predictions, lengths, lengths)
+    shared = _same_ngrams(predictions, targets, lengths, target_lengths)
+    matches = [_clipped(*pair) for pair in zip(own, shared)]
+    ngrams = [jnp.maximum(lengths - order, 0) for order in range(_ORDERS)]
+    return {"matches": jnp.stack(matches, 1), "ngrams": jnp.stack(ngrams, 1), "words": lengths, "target_words": target_lengths}
 
 
 def _same_ngrams(a: jax.Array, b: jax.Array, lengths: jax.Array, other_lengths: jax.Array) -> Iterator[jax.Array]:

@@ -44,12 +44,15 @@ def rouge_l(
     Source: Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", https://aclanthology.org/W04-1013.
     """
     pair = _tokens.checked("rouge_l", predictions, targets, prediction_lengths, target_lengths)
-    predictions, targets, lengths, target_lengths = pair
+    return reduce("rouge_l", _score(*pair), where, weights, reduction)
 
+
+@jax.jit
+def _score(predictions: jax.Array, targets: jax.Array, lengths: jax.Array, target_lengths: jax.Array) -> jax.Array:
     def step(row: jax.Array, same: jax.Array) -> jax.Array:
         longer = jnp.pad(row[:, :-1] + same, ((0, 0), (1, 0)))
         return jax.lax.cummax(jnp.maximum(row, longer), 1)
 
     start = jnp.zeros((len(targets), targets.shape[1] + 1), int)
-    common = _tokens.by_rows(step, start, *pair)
-    return reduce("rouge_l", _tokens.ratio(2 * common, lengths + target_lengths), where, weights, reduction)
+    common = _tokens.by_rows(step, start, predictions, targets, lengths, target_lengths)
+    return _tokens.ratio(2 * common, lengths + target_lengths)

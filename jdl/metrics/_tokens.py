@@ -1,5 +1,6 @@
 """What metrics of padded token sequences share."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -44,12 +45,13 @@ def by_rows(
     return jnp.take_along_axis(row, jnp.expand_dims(target_lengths, 1), 1, mode="clip").squeeze(1)
 
 
+@functools.partial(jax.jit, static_argnames="name")
 def sums(name: str, counts: dict[str, jax.Array], where: Any, weights: Any) -> dict[str, jax.Array]:
     """Over sequences."""
-    weighted = {key: reduce(name, a.astype(jnp.float32), where, weights, "none") for key, a in counts.items()}
+    weighted = {key: reduce(name, a.astype(float), where, weights, "none") for key, a in counts.items()}
     return {key: a.sum(0) for key, a in weighted.items()}
 
 
 def ratio(a: jax.Array, b: jax.Array) -> jax.Array:
-    """In float32; 0 if there is nothing to count."""
-    return jnp.where(b > 0, a, 0).astype(jnp.float32) / jnp.where(b > 0, b, 1)
+    """As floats; 0 if there is nothing to count."""
+    return jnp.where(b > 0, a, 0).astype(float) / jnp.where(b > 0, b, 1)

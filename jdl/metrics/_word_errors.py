@@ -41,7 +41,7 @@ def edit_distance(
       3.0
     """
     pair = _tokens.checked("edit_distance", predictions, targets, prediction_lengths, target_lengths)
-    return reduce("edit_distance", _distances(*pair).astype(jnp.float32), where, weights, reduction)
+    return reduce("edit_distance", _distances(*pair).astype(float), where, weights, reduction)
 
 
 def word_error_rate(
@@ -116,6 +116,7 @@ def word_error_counts(
     return {"errors": _distances(*pair), "words": pair[3]}
 
 
+@jax.jit
 def _distances(predictions: jax.Array, targets: jax.Array, lengths: jax.Array, target_lengths: jax.Array) -> jax.Array:
     columns = jnp.tile(jnp.arange(targets.shape[1] + 1), (len(targets), 1))
 
