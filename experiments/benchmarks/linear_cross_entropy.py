@@ -19,6 +19,12 @@ def plain(x, kernel, labels):
     return losses.cross_entropy(x @ kernel, labels)
 
 
+def temporary(program):
+    """Bytes beyond arguments and results."""
+    analysis = program.memory_analysis()
+    return analysis.temp_size_in_bytes if analysis else 0
+
+
 def difference(a, b):
     """The largest, relative to the largest entry."""
     return max(float(abs(one - other).max() / abs(other).max()) for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b)))
@@ -32,7 +38,7 @@ def main(tokens=8192, width=512, vocabulary=50_000):
     forms = {"all logits": plain}
     forms |= {f"chunk {chunk}": functools.partial(losses.linear_cross_entropy, chunk=chunk) for chunk in (128, 256, 512)}
     compiled = {name: jax.jit(jax.value_and_grad(form, (0, 1))).lower(x, kernel, labels).compile() for name, form in forms.items()}
-    memory = {name: program.memory_analysis().temp_size_in_bytes for name, program in compiled.items()}
+    memory = {name: temporary(program) for name, program in compiled.items()}
     expected = compiled["all logits"](x, kernel, labels)
     table = Table("memory beyond arguments and results", "MB", "all logits / this", "gradients differ by")
     for name, program in compiled.items():

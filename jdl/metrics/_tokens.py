@@ -37,8 +37,8 @@ def by_rows(
 ) -> jax.Array:
     """The last entry of a table with a row for each token of a prediction, which `step` makes of the row before and of matches."""
 
-    def one(row: jax.Array, token: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        token, counts = token
+    def one(row: jax.Array, entry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        token, counts = entry
         return jnp.where(jnp.expand_dims(counts, 1), step(row, jnp.expand_dims(token, 1) == targets), row), None
 
     row, _ = jax.lax.scan(one, start, (predictions.T, _lengths.inside(lengths, predictions.shape[1]).T))
