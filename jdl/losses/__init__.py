@@ -95,6 +95,11 @@ from jdl.losses._regression import huber as huber
 from jdl.losses._regression import log_cosh as log_cosh
 from jdl.losses._regression import mean_absolute_error as mean_absolute_error
 from jdl.losses._regression import mean_absolute_percentage_error as mean_absolute_percentage_error
+from jdl.losses._alignment import ctc as ctc
+from jdl.losses._alignment import rnn_transducer as rnn_transducer
+from jdl.losses._classification import binary_cross_entropy as binary_cross_entropy
+from jdl.losses._classification import cross_entropy as cross_entropy
+from jdl.losses._linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from jdl.losses._regression import mean_squared_error as mean_squared_error
 from jdl.losses._regression import root_mean_squared_error as root_mean_squared_error
 from jdl.losses._self_supervised import barlow_twins as barlow_twins
