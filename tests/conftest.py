@@ -3,14 +3,12 @@
 import os
 from pathlib import Path
 
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
 import jax
 import numpy as np
 import pytest
 
-flags = "--xla_force_host_platform_device_count=8"
-if jax.__version_info__[:2] == (0, 10):  # it still has the older emitters, which compile small programs in a third of the time
-    flags += " --xla_cpu_use_fusion_emitters=false"
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"  # read when the first device is asked for
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 jax.config.update("jax_disable_most_optimizations", True)  # of LLVM, whose effort is most of the time that small tests take

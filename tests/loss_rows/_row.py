@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 SAMPLES = 6
@@ -38,10 +37,12 @@ class Row:
     alone: bool = True
     smooth: bool = True
 
-    def sample(self, rng: np.random.Generator, dtype: str = "float32") -> tuple[Any, Any]:
-        """Random predictions and targets; those that are floating point in one dtype, with values that float32 has too."""
-        cast = lambda x: np.asarray(x).astype("float32").astype(dtype) if np.asarray(x).dtype.kind == "f" else np.asarray(x)
-        return jax.tree.map(lambda x: jnp.asarray(cast(x)), (self.predictions(rng, SAMPLES), self.targets(rng, SAMPLES)))
+    def sample(self, rng: np.random.Generator) -> tuple[Any, Any]:
+        """Random predictions and targets; floats in float64, with values that float32 has too."""
+        round_off = lambda x: (
+            np.asarray(x).astype("float32").astype("float64") if np.asarray(x).dtype.kind == "f" else np.asarray(x)
+        )
+        return jax.tree.map(round_off, (self.predictions(rng, SAMPLES), self.targets(rng, SAMPLES)))
 
 
 def normal(*shape: int, scale: float = 1.0) -> Draw:

@@ -10,17 +10,17 @@ from scipy import special
 from jdl import losses
 from loss_rows._row import Draw, Row, distribution, integers, normal, uniform
 
-HUGE = jnp.array([[1e4, -1e4, 0.0]] * 3)
-LARGE = HUGE, jnp.arange(3)
-SIGNS = jnp.array([1e4, -1e4, 1e4, -1e4, 0.0]), jnp.array([0.0, 0.0, 1.0, 1.0, 0.5])
-SIDES = SIGNS[0], jnp.array([0, 0, 1, 1, 1])
-CERTAIN = jnp.eye(3)
+HUGE = np.array([[1e4, -1e4, 0.0]] * 3)
+LARGE = HUGE, np.arange(3)
+SIGNS = np.array([1e4, -1e4, 1e4, -1e4, 0.0]), np.array([0.0, 0.0, 1.0, 1.0, 0.5])
+SIDES = SIGNS[0], np.array([0, 0, 1, 1, 1])
+CERTAIN = np.eye(3)
 SURE = jax.nn.log_softmax(HUGE), CERTAIN
-TIED = jnp.log(jnp.full((1, 4), 0.25)), jnp.full((1, 4), 0.25)
+TIED = jnp.log(np.full((1, 4), 0.25)), np.full((1, 4), 0.25)
 CLASS_WEIGHTS = np.array([0.5, 2.0, 1.25, 3.0])
-OUT_OF_RANGE = (jnp.zeros((2, 3)), jnp.array([0, 3])), r"0\.\.2, found 3 at index \[1\]"
-NOT_INTEGERS = (jnp.zeros((2, 3)), jnp.zeros((2, 3))), r"labels must be integers of shape \[2\]"
-DIFFERENT = (jnp.zeros((2, 3)), jnp.zeros((2, 4))), "shapes differ"
+OUT_OF_RANGE = (np.zeros((2, 3)), np.array([0, 3])), r"0\.\.2, found 3 at index \[1\]"
+NOT_INTEGERS = (np.zeros((2, 3)), np.zeros((2, 3))), r"labels must be integers of shape \[2\]"
+DIFFERENT = (np.zeros((2, 3)), np.zeros((2, 4))), "shapes differ"
 
 
 def log_distribution(*shape: int) -> Draw:
@@ -123,8 +123,8 @@ ROWS = (
         normal(4),
         integers(4),
         lambda logits, labels: -of_label(special.log_softmax(logits, -1), labels),
-        extremes=((HUGE, jnp.array([0, -100, 2])),),
-        wrong=(OUT_OF_RANGE, ((jnp.zeros((2, 3)), jnp.zeros((2, 3))), "ignore_index is for labels that are integers")),
+        extremes=((HUGE, np.array([0, -100, 2])),),
+        wrong=(OUT_OF_RANGE, ((np.zeros((2, 3)), np.zeros((2, 3))), "ignore_index is for labels that are integers")),
     ),
     Row(
         "binary_cross_entropy_positive_weight",
@@ -133,7 +133,7 @@ ROWS = (
         uniform(3),
         lambda z, t: -np.array([0.5, 3.0, 1.0]) * t * special.log_expit(z) - (1 - t) * special.log_expit(-z),
         extremes=((HUGE, CERTAIN),),
-        wrong=(((jnp.zeros((2, 4)), jnp.zeros((2, 4))), r"positive_weight must be a number or of shape \[4\], got float64\[3\]"),),
+        wrong=(((np.zeros((2, 4)), np.zeros((2, 4))), r"positive_weight must be a number or of shape \[4\], got float64\[3\]"),),
     ),
     Row(
         "negative_log_likelihood",
@@ -141,7 +141,7 @@ ROWS = (
         log_distribution(4),
         integers(4),
         lambda log_p, labels: -of_label(log_p, labels),
-        extremes=((SURE[0], jnp.arange(3)),),
+        extremes=((SURE[0], np.arange(3)),),
         wrong=(OUT_OF_RANGE, NOT_INTEGERS),
     ),
     Row(
@@ -150,7 +150,7 @@ ROWS = (
         distribution(4),
         integers(4),
         lambda p, labels: -np.log(of_label(p, labels)),
-        extremes=((CERTAIN, jnp.array([0, 0, 0])),),
+        extremes=((CERTAIN, np.array([0, 0, 0])),),
         wrong=(OUT_OF_RANGE, DIFFERENT),
     ),
     Row(
@@ -159,8 +159,8 @@ ROWS = (
         uniform(3, low=0.1, high=0.9),
         uniform(3),
         lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p),
-        extremes=((jnp.array([0.0, 1.0, 0.0, 1.0]), jnp.array([0, 0, 1, 1])),),
-        wrong=(DIFFERENT, ((jnp.full(2, 0.5), jnp.array([0, 2])), r"labels must lie in \[0, 1\], found 2")),
+        extremes=((np.array([0.0, 1.0, 0.0, 1.0]), np.array([0, 0, 1, 1])),),
+        wrong=(DIFFERENT, ((np.full(2, 0.5), np.array([0, 2])), r"labels must lie in \[0, 1\], found 2")),
     ),
     Row(
         "focal",
@@ -168,11 +168,11 @@ ROWS = (
         normal(4),
         integers(4),
         functools.partial(focal, gamma=0.5, alpha=CLASS_WEIGHTS),
-        extremes=((jnp.pad(HUGE, ((0, 0), (0, 1))), jnp.arange(3)),),
+        extremes=((jnp.pad(HUGE, ((0, 0), (0, 1))), np.arange(3)),),
         wrong=(
-            ((jnp.zeros((2, 4)), jnp.array([0, 4])), r"0\.\.3, found 4"),
-            ((jnp.zeros((2, 4)), jnp.zeros((2, 4))), r"labels must be integers of shape \[2\], got"),
-            ((jnp.zeros((2, 3)), jnp.array([0, 1])), r"alpha must be a number or of shape \[3\]"),
+            ((np.zeros((2, 4)), np.array([0, 4])), r"0\.\.3, found 4"),
+            ((np.zeros((2, 4)), np.zeros((2, 4))), r"labels must be integers of shape \[2\], got"),
+            ((np.zeros((2, 3)), np.array([0, 1])), r"alpha must be a number or of shape \[3\]"),
         ),
     ),
     Row(
@@ -182,7 +182,7 @@ ROWS = (
         uniform(3),
         functools.partial(binary_focal, gamma=0.5, alpha=0.25),
         extremes=(SIGNS,),
-        wrong=(DIFFERENT, ((jnp.zeros(2), jnp.array([0.0, 2.0])), r"labels must lie in \[0, 1\]")),
+        wrong=(DIFFERENT, ((np.zeros(2), np.array([0.0, 2.0])), r"labels must lie in \[0, 1\]")),
     ),
     Row(
         "poly",
@@ -219,7 +219,7 @@ ROWS = (
         signs,
         lambda s, y: np.maximum(0, 1 - s * y),
         extremes=(SIDES,),
-        wrong=(DIFFERENT, ((jnp.zeros(2), jnp.array([1, 2])), r"labels must be 1, and 0 or -1, found 2 at index \[1\]")),
+        wrong=(DIFFERENT, ((np.zeros(2), np.array([1, 2])), r"labels must be 1, and 0 or -1, found 2 at index \[1\]")),
     ),
     Row(
         "squared_hinge",
@@ -245,7 +245,7 @@ ROWS = (
         normal(4),
         integers(4),
         functools.partial(crammer_singer, margin=0.5),
-        extremes=(LARGE, (jnp.zeros((3, 3)), jnp.arange(3))),
+        extremes=(LARGE, (np.zeros((3, 3)), np.arange(3))),
         wrong=(OUT_OF_RANGE, NOT_INTEGERS),
     ),
     Row(
@@ -254,7 +254,7 @@ ROWS = (
         normal(4),
         integers(4),
         functools.partial(multi_margin, margin=0.5, p=2),
-        extremes=(LARGE, (jnp.zeros((3, 3)), jnp.arange(3))),
+        extremes=(LARGE, (np.zeros((3, 3)), np.arange(3))),
         wrong=(OUT_OF_RANGE, NOT_INTEGERS),
     ),
     Row(
@@ -263,7 +263,7 @@ ROWS = (
         normal(4),
         integers(4),
         sparsemax,
-        extremes=(LARGE, (jnp.zeros((3, 3)), jnp.arange(3))),
+        extremes=(LARGE, (np.zeros((3, 3)), np.arange(3))),
         wrong=(OUT_OF_RANGE, DIFFERENT),
     ),
     Row(
@@ -272,7 +272,7 @@ ROWS = (
         normal(4),
         normal(),
         lambda logits, targets: special.logsumexp(logits, -1) ** 2,
-        extremes=((HUGE, jnp.zeros(3)),),
+        extremes=((HUGE, np.zeros(3)),),
     ),
     Row(
         "distillation",
@@ -308,7 +308,7 @@ ROWS = (
         normal(4),
         uniform(4, high=3.0),
         lambda log_q, p: special.kl_div(p, np.exp(log_q)).sum(-1),
-        extremes=(SURE, (jnp.full((2, 3), -1e4), jnp.zeros((2, 3)))),
+        extremes=(SURE, (np.full((2, 3), -1e4), np.zeros((2, 3)))),
         wrong=(DIFFERENT,),
     ),
     Row(
@@ -370,7 +370,7 @@ ROWS = (
         gaussian(3),
         gaussian(3),
         gaussian_kl,
-        extremes=(((jnp.full((2, 3), 1e4), jnp.full((2, 3), -1e4)), (jnp.zeros((2, 3)), jnp.zeros((2, 3)))),),
-        wrong=((((jnp.zeros((2, 3)), jnp.zeros(3)), (jnp.zeros((2, 3)), jnp.zeros((2, 3)))), r"log_variance is float32\[3\]"),),
+        extremes=(((np.full((2, 3), 1e4), np.full((2, 3), -1e4)), (np.zeros((2, 3)), np.zeros((2, 3)))),),
+        wrong=((((np.zeros((2, 3)), np.zeros(3)), (np.zeros((2, 3)), np.zeros((2, 3)))), r"log_variance is float32\[3\]"),),
     ),
 )

@@ -2,7 +2,6 @@
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -20,8 +19,8 @@ def binary_cross_entropy(logits, labels):
     return -(labels * special.log_expit(logits) + (1 - labels) * special.log_expit(-logits))
 
 
-LARGE = jnp.array([[1e4, -1e4, 0.0]] * 3), jnp.arange(3)
-SIGNS = jnp.array([1e4, -1e4, 1e4, -1e4, 0.0]), jnp.array([0.0, 0.0, 1.0, 1.0, 0.5])
+LARGE = np.array([[1e4, -1e4, 0.0]] * 3), np.arange(3)
+SIGNS = np.array([1e4, -1e4, 1e4, -1e4, 0.0]), np.array([0.0, 0.0, 1.0, 1.0, 0.5])
 
 ROWS = (
     Row(
@@ -30,8 +29,8 @@ ROWS = (
         normal(3),
         normal(3),
         lambda predictions, targets: (predictions - targets) ** 2,
-        extremes=((jnp.array([1e4, -1e4]), jnp.zeros(2)),),
-        wrong=(((jnp.zeros((4, 1)), jnp.zeros(4)), "mean_squared_error: shapes differ: predictions is float32"),),
+        extremes=((np.array([1e4, -1e4]), np.zeros(2)),),
+        wrong=(((np.zeros((4, 1)), np.zeros(4)), "mean_squared_error: shapes differ: predictions is float32"),),
     ),
     Row(
         "cross_entropy",
@@ -41,11 +40,11 @@ ROWS = (
         cross_entropy,
         extremes=(LARGE,),
         wrong=(
-            ((jnp.zeros((2, 3)), jnp.array([0, 3])), r"0\.\.2, found 3 at index \[1\]"),
-            ((jnp.zeros((2, 3)), jnp.array([-1, 0])), "found -1"),
-            ((jnp.zeros((2, 3)), jnp.array([[0], [1]])), r"integers of shape \[2\]"),
-            ((jnp.zeros((2, 3)), jnp.zeros(2)), "labels must be integers"),
-            ((jnp.zeros((2, 3)), jnp.zeros((2, 4))), "shapes differ"),
+            ((np.zeros((2, 3)), np.array([0, 3])), r"0\.\.2, found 3 at index \[1\]"),
+            ((np.zeros((2, 3)), np.array([-1, 0])), "found -1"),
+            ((np.zeros((2, 3)), np.array([[0], [1]])), r"integers of shape \[2\]"),
+            ((np.zeros((2, 3)), np.zeros(2)), "labels must be integers"),
+            ((np.zeros((2, 3)), np.zeros((2, 4))), "shapes differ"),
         ),
     ),
     Row(
@@ -63,7 +62,7 @@ ROWS = (
         uniform(),
         binary_cross_entropy,
         extremes=(SIGNS,),
-        wrong=(((jnp.zeros(2), jnp.array([0.0, 2.0])), r"found 2.0 at index \[1\]"),),
+        wrong=(((np.zeros(2), np.array([0.0, 2.0])), r"found 2.0 at index \[1\]"),),
     ),
     Row(
         "accuracy",
@@ -71,7 +70,7 @@ ROWS = (
         normal(3),
         integers(3),
         lambda logits, labels: (logits.argmax(-1) == labels).astype(float),
-        wrong=(((jnp.zeros((2, 3)), jnp.array([0])), "shapes differ"),),
+        wrong=(((np.zeros((2, 3)), np.array([0])), "shapes differ"),),
         smooth=False,
     ),
 )

@@ -11,12 +11,12 @@ from loss_rows._row import Draw, Row, integers, normal, uniform
 
 FEATURES = 5
 VECTORS = normal(FEATURES)
-ZEROS, LONG = jnp.zeros((3, FEATURES)), 1e4 * jnp.ones((3, FEATURES))
+ZEROS, LONG = np.zeros((3, FEATURES)), 1e4 * np.ones((3, FEATURES))
 VIEWS = ((ZEROS, ZEROS), (LONG, LONG), (ZEROS, LONG), (LONG, -LONG))
-PAIRS = tuple((pair, jnp.array([1, -1, -1])) for pair in VIEWS)
+PAIRS = tuple((pair, np.array([1, -1, -1])) for pair in VIEWS)
 QUEUE = np.random.default_rng(0).normal(size=(4, FEATURES)).astype("float32")
-FLAT = (((jnp.zeros(4), jnp.zeros(4)), r"must be \(batch, features\)"), ((jnp.zeros((4, 2)), jnp.zeros((4, 3))), "shapes differ"))
-INTEGERS = (jnp.zeros((2, 3), int), jnp.zeros((2, 3), int)), "must be a floating-point array"
+FLAT = (((np.zeros(4), np.zeros(4)), r"must be \(batch, features\)"), ((np.zeros((4, 2)), np.zeros((4, 3))), "shapes differ"))
+INTEGERS = (np.zeros((2, 3), int), np.zeros((2, 3), int)), "must be a floating-point array"
 
 
 def both(draw: Draw) -> Draw:
@@ -148,13 +148,13 @@ def critic(x):
     return jnp.sin(x).sum(-1) + jnp.square(x).sum(-1)
 
 
-SCORES = ((jnp.array([1e4, -1e4, 0.0]), jnp.array([-1e4, 1e4, 0.0])), jnp.zeros(3, int))
-AT_THE_ENDS = tuple((jnp.array([[c, -c, 0.0], [c, c, -1.0]]), jnp.array([0, 1])) for c in (1.0, -1.0))
+SCORES = ((np.array([1e4, -1e4, 0.0]), np.array([-1e4, 1e4, 0.0])), np.zeros(3, int))
+AT_THE_ENDS = tuple((np.array([[c, -c, 0.0], [c, c, -1.0]]), np.array([0, 1])) for c in (1.0, -1.0))
 BY_ANGLE_WRONG = (
-    ((2 * jnp.ones((1, 2)), jnp.array([0])), r"cosines must lie in \[-1, 1\], found 2.0"),
-    ((jnp.ones((1, 2)), jnp.array([2])), "found 2 at"),
-    ((jnp.ones((2, 2)), jnp.array([1])), r"labels must have shape \[2\]"),
-    ((jnp.ones((1, 2)), jnp.array([1.0])), "labels must be integers"),
+    ((2 * np.ones((1, 2)), np.array([0])), r"cosines must lie in \[-1, 1\], found 2.0"),
+    ((np.ones((1, 2)), np.array([2])), "found 2 at"),
+    ((np.ones((2, 2)), np.array([1])), r"labels must have shape \[2\]"),
+    ((np.ones((1, 2)), np.array([1.0])), "labels must be integers"),
 )
 COSINES = uniform(4, low=-0.95, high=0.95)
 
@@ -162,7 +162,7 @@ COSINES = uniform(4, low=-0.95, high=0.95)
 def discriminator(name, real, fake):
     """A row of a discriminator's loss, with the loss of each kind of sample."""
     name = f"{name}_discriminator"
-    wrong = (((jnp.zeros(2), jnp.zeros(3)), 0), f"{name}: shapes differ")
+    wrong = (((np.zeros(2), np.zeros(3)), 0), f"{name}: shapes differ")
     reference = lambda scores, targets: real(scores[0]) + fake(scores[1])
     loss = without_targets(getattr(losses, name))
     return Row(name, loss, both(normal(2)), nothing, reference, extremes=(SCORES,), wrong=(wrong,))
@@ -181,10 +181,10 @@ ROWS = (
         lambda rng, samples: tuple(VECTORS(rng, samples) for _ in range(3)),
         nothing,
         triplet,
-        extremes=tuple(((*pair, pair[0]), jnp.zeros(3)) for pair in VIEWS),
+        extremes=tuple(((*pair, pair[0]), np.zeros(3)) for pair in VIEWS),
         wrong=(
-            (((jnp.zeros((2, 3)), jnp.zeros((2, 3)), jnp.zeros((1, 3))), 0), "triplet: shapes differ: anchors is"),
-            (((jnp.zeros(()), jnp.zeros(()), jnp.zeros(())), 0), r"anchors must be \(\.\.\., features\)"),
+            (((np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((1, 3))), 0), "triplet: shapes differ: anchors is"),
+            (((np.zeros(()), np.zeros(()), np.zeros(())), 0), r"anchors must be \(\.\.\., features\)"),
         ),
     ),
     Row(
@@ -193,10 +193,10 @@ ROWS = (
         both(VECTORS),
         integers(2),
         functools.partial(contrastive, margin=3.0),
-        extremes=tuple((pair, jnp.array([1, 0, 0])) for pair in VIEWS),
+        extremes=tuple((pair, np.array([1, 0, 0])) for pair in VIEWS),
         wrong=(
-            (((ZEROS, ZEROS), jnp.array([0, 2, 0])), r"found 2 at index \[1\]"),
-            (((ZEROS, ZEROS), jnp.array([0])), "shapes differ"),
+            (((ZEROS, ZEROS), np.array([0, 2, 0])), r"found 2 at index \[1\]"),
+            (((ZEROS, ZEROS), np.array([0])), "shapes differ"),
         ),
     ),
     Row(
@@ -206,7 +206,7 @@ ROWS = (
         signs(),
         functools.partial(cosine_embedding, margin=-0.1),
         extremes=PAIRS,
-        wrong=((((ZEROS, ZEROS), jnp.array([1, 0, 1])), r"targets must be 1 or -1, found 0 at index \[1\]"),),
+        wrong=((((ZEROS, ZEROS), np.array([1, 0, 1])), r"targets must be 1 or -1, found 0 at index \[1\]"),),
     ),
     Row(
         "hinge_embedding",
@@ -214,8 +214,8 @@ ROWS = (
         normal(2),
         signs(2),
         lambda distances, targets: np.where(targets == 1, distances, positive(1 - distances)),
-        extremes=((jnp.array([1e4, -1e4, 1.0]), jnp.array([1, -1, -1])),),
-        wrong=(INTEGERS, ((jnp.zeros(2), jnp.array([1])), "shapes differ")),
+        extremes=((np.array([1e4, -1e4, 1.0]), np.array([1, -1, -1])),),
+        wrong=(INTEGERS, ((np.zeros(2), np.array([1])), "shapes differ")),
     ),
     Row(
         "margin_ranking",
@@ -223,8 +223,8 @@ ROWS = (
         both(normal(2)),
         signs(2),
         lambda scores, targets: positive(-targets * (scores[0] - scores[1]) + 0.2),
-        extremes=((SCORES[0], jnp.array([1, 1, -1])),),
-        wrong=((((jnp.zeros(2), jnp.zeros(1)), jnp.array([1, 1])), "shapes differ: first"),),
+        extremes=((SCORES[0], np.array([1, 1, -1])),),
+        wrong=((((np.zeros(2), np.zeros(1)), np.array([1, 1])), "shapes differ: first"),),
     ),
     Row(
         "soft_margin",
@@ -232,8 +232,8 @@ ROWS = (
         normal(2),
         signs(2),
         lambda logits, targets: np.log1p(np.exp(-targets * logits)),
-        extremes=((jnp.array([1e4, -1e4]), jnp.array([-1, -1])),),
-        wrong=(((jnp.zeros(2), jnp.array([1, 0])), "found 0"), INTEGERS),
+        extremes=((np.array([1e4, -1e4]), np.array([-1, -1])),),
+        wrong=(((np.zeros(2), np.array([1, 0])), "found 0"), INTEGERS),
     ),
     Row(
         "multi_label_margin",
@@ -241,8 +241,8 @@ ROWS = (
         normal(4),
         integers(2, 4),
         multi_label_margin,
-        extremes=((jnp.array([[1e4, -1e4, 0.0]] * 3), jnp.array([[0, 1, 0], [0, 0, 0], [1, 1, 1]])),),
-        wrong=(((jnp.zeros((1, 2)), jnp.array([[1, -1]])), "found -1"), ((jnp.zeros((1, 2)), jnp.array([1])), "shapes differ")),
+        extremes=((np.array([[1e4, -1e4, 0.0]] * 3), np.array([[0, 1, 0], [0, 0, 0], [1, 1, 1]])),),
+        wrong=(((np.zeros((1, 2)), np.array([[1, -1]])), "found -1"), ((np.zeros((1, 2)), np.array([1])), "shapes differ")),
     ),
     Row(
         "multi_label_soft_margin",
@@ -250,8 +250,8 @@ ROWS = (
         normal(4),
         uniform(4),
         lambda logits, labels: -(labels * special.log_expit(logits) + (1 - labels) * special.log_expit(-logits)).mean(-1),
-        extremes=((jnp.array([[1e4, -1e4], [-1e4, 1e4]]), jnp.array([[1, 0], [1, 0]])),),
-        wrong=(((jnp.zeros((1, 2)), jnp.array([[1.0, 1.5]])), "found 1.5"), ((jnp.zeros(()), jnp.array(1)), "axis of classes")),
+        extremes=((np.array([[1e4, -1e4], [-1e4, 1e4]]), np.array([[1, 0], [1, 0]])),),
+        wrong=(((np.zeros((1, 2)), np.array([[1.0, 1.5]])), "found 1.5"), ((np.zeros(()), np.array(1)), "axis of classes")),
     ),
     Row(
         "nt_xent",
@@ -270,7 +270,7 @@ ROWS = (
         VECTORS,
         functools.partial(info_nce_queue, temperature=0.3),
         extremes=VIEWS,
-        wrong=(((jnp.zeros((2, 3)), jnp.zeros((2, 3))), r"negatives must be \(count, 3\) or \(2, count, 3\)"),),
+        wrong=(((np.zeros((2, 3)), np.zeros((2, 3))), r"negatives must be \(count, 3\) or \(2, count, 3\)"),),
     ),
     Row(
         "clip",
@@ -298,10 +298,10 @@ ROWS = (
         VECTORS,
         integers(3),
         functools.partial(sup_con, temperature=0.3),
-        extremes=tuple((x, jnp.array(labels)) for x in (ZEROS, LONG) for labels in ([0, 0, 0], [0, 0, 1], [0, 1, 2])),
+        extremes=tuple((x, np.array(labels)) for x in (ZEROS, LONG) for labels in ([0, 0, 0], [0, 0, 1], [0, 1, 2])),
         wrong=(
-            ((jnp.zeros((2, 3)), jnp.array([0])), "shapes differ"),
-            ((jnp.zeros((2, 3)), jnp.zeros(2)), "labels must be integers"),
+            ((np.zeros((2, 3)), np.array([0])), "shapes differ"),
+            ((np.zeros((2, 3)), np.zeros(2)), "labels must be integers"),
         ),
         alone=False,
     ),
@@ -347,7 +347,7 @@ ROWS = (
         normal(3),
         nothing,
         lambda real, targets: ((np.cos(real) + 2 * real) ** 2).sum(-1),
-        extremes=((1e4 * jnp.ones((2, 3)), 0), (jnp.zeros((2, 3)), 0)),
+        extremes=((1e4 * np.ones((2, 3)), 0), (np.zeros((2, 3)), 0)),
     ),
     Row(
         "negative_elbo",
@@ -355,10 +355,10 @@ ROWS = (
         lambda rng, samples: (rng.normal(size=samples), rng.normal(size=(samples, 3)), rng.normal(size=(samples, 3))),
         nothing,
         functools.partial(negative_elbo, beta=0.5, free_bits=0.3),
-        extremes=(((jnp.zeros(2), 1e4 * jnp.ones((2, 1)), jnp.array([[80.0], [-1e4]])), 0),),
+        extremes=(((np.zeros(2), 1e4 * np.ones((2, 1)), np.array([[80.0], [-1e4]])), 0),),
         wrong=(
-            (((jnp.zeros(2), jnp.zeros((2, 3)), jnp.zeros((2, 1))), 0), "shapes differ: mean"),
-            (((jnp.zeros(2), jnp.zeros((3, 3)), jnp.zeros((3, 3))), 0), r"latents must be \[2\] with an axis of latents"),
+            (((np.zeros(2), np.zeros((2, 3)), np.zeros((2, 1))), 0), "shapes differ: mean"),
+            (((np.zeros(2), np.zeros((3, 3)), np.zeros((3, 3))), 0), r"latents must be \[2\] with an axis of latents"),
         ),
     ),
     Row(
@@ -367,7 +367,7 @@ ROWS = (
         normal(3),
         normal(3),
         lambda encoded, codes: 1.5 * (encoded - codes) ** 2,
-        wrong=(((jnp.zeros((2, 3)), jnp.zeros((2, 1))), "shapes differ"), INTEGERS),
+        wrong=(((np.zeros((2, 3)), np.zeros((2, 1))), "shapes differ"), INTEGERS),
         smooth=False,
     ),
 )

@@ -2,7 +2,6 @@
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
@@ -158,17 +157,17 @@ def approx_ndcg_loss(scores, relevances):
     return 1 - (gains / np.log2(1 + ranks)).sum() / ideal if ideal else 0.0
 
 
-EXTREME = 1e4 * jnp.array([[[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]] * 2)
-SEGMENTATION = ((EXTREME, jnp.array([[0, 0, 1, 1], [0, 1, 0, 2]])),)
-MASKS = ((EXTREME, jnp.stack([jnp.zeros((4, 3)), jnp.ones((4, 3))])),)
+EXTREME = 1e4 * np.array([[[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]] * 2)
+SEGMENTATION = ((EXTREME, np.array([[0, 0, 1, 1], [0, 1, 0, 2]])),)
+MASKS = ((EXTREME, np.stack([np.zeros((4, 3)), np.ones((4, 3))])),)
 BAD_LABELS = (
-    ((jnp.zeros((2, 3)), jnp.zeros(2, int)), r"logits must be \(batch, \*spatial, classes\), got float32\[2, 3\]"),
-    ((jnp.zeros((2, 4, 3)), jnp.full((2, 4), 3)), r"0\.\.2, found 3 at index \[0, 0\]"),
-    ((jnp.zeros((2, 4, 3)), jnp.zeros((2, 5), int)), r"integers of shape \[2, 4\]"),
+    ((np.zeros((2, 3)), np.zeros(2, int)), r"logits must be \(batch, \*spatial, classes\), got float32\[2, 3\]"),
+    ((np.zeros((2, 4, 3)), np.full((2, 4), 3)), r"0\.\.2, found 3 at index \[0, 0\]"),
+    ((np.zeros((2, 4, 3)), np.zeros((2, 5), int)), r"integers of shape \[2, 4\]"),
 )
 BAD_MASKS = (
-    ((jnp.zeros((2, 4, 1)), jnp.zeros((2, 4))), "shapes differ"),
-    ((jnp.zeros((2, 4, 1)), jnp.full((2, 4, 1), 2)), "labels must .* found 2"),
+    ((np.zeros((2, 4, 1)), np.zeros((2, 4))), "shapes differ"),
+    ((np.zeros((2, 4, 1)), np.full((2, 4, 1), 2)), "labels must .* found 2"),
 )
 masks = lambda *shape: lambda rng, samples: rng.integers(2, size=(samples, *shape))
 
@@ -176,14 +175,14 @@ masks = lambda *shape: lambda rng, samples: rng.integers(2, size=(samples, *shap
 POINT, TINY = [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1e-12, 1e-12]
 BOXES = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], POINT, POINT, [2.0, 2.0, 1.0, 0.0], [0.0, 0.0, 1e4, 1e-4], TINY]
 OTHERS = [[0.0, 0.0, 1.0, 1.0], [9e3, 9e3, 1e4, 1e4], POINT, [0.0, 0.0, 2.0, 2.0], POINT, [0.0, 0.0, 1e-4, 1e4], TINY]
-DEGENERATE = ((jnp.array(BOXES), jnp.array(OTHERS)),)
+DEGENERATE = ((np.array(BOXES), np.array(OTHERS)),)
 BAD_BOXES = (
-    ((jnp.zeros((2, 4)), jnp.zeros((3, 4))), "shapes differ: predictions is"),
-    ((jnp.zeros((2, 4)), jnp.zeros((2, 3))), r"targets must be \(..., 4\), got float32\[2, 3\]"),
+    ((np.zeros((2, 4)), np.zeros((3, 4))), "shapes differ: predictions is"),
+    ((np.zeros((2, 4)), np.zeros((2, 3))), r"targets must be \(..., 4\), got float32\[2, 3\]"),
 )
-LISTS = ((1e4 * jnp.array([[1.0, -1.0, 0.0, 0.0]] * 3), jnp.array([[0, 3, 3, 1], [0, 0, 0, 0], [200, 1, 0, 200]])),)
-BAD_LISTS = (((jnp.zeros((2, 4)), jnp.zeros((2, 1))), "shapes differ: scores is"),)
-NEGATIVE = (*BAD_LISTS, ((jnp.zeros((1, 2)), jnp.array([[0, -1]])), r"at least 0, found -1 at index \[0, 1\]"))
+LISTS = ((1e4 * np.array([[1.0, -1.0, 0.0, 0.0]] * 3), np.array([[0, 3, 3, 1], [0, 0, 0, 0], [200, 1, 0, 200]])),)
+BAD_LISTS = (((np.zeros((2, 4)), np.zeros((2, 1))), "shapes differ: scores is"),)
+NEGATIVE = (*BAD_LISTS, ((np.zeros((1, 2)), np.array([[0, -1]])), r"at least 0, found -1 at index \[0, 1\]"))
 
 ROWS = (
     Row("dice_loss", losses.dice_loss, normal(4, 5, 3), integers(3, 4, 5), tversky, SEGMENTATION, BAD_LABELS),
@@ -212,11 +211,11 @@ ROWS = (
         normal(6, 5, 2),
         normal(6, 5, 2),
         ssim_loss,
-        ((1e4 * jnp.eye(5).reshape(1, 5, 5, 1), jnp.zeros((1, 5, 5, 1))), (jnp.ones((1, 4, 4, 1)), jnp.ones((1, 4, 4, 1)))),
+        ((1e4 * np.eye(5).reshape(1, 5, 5, 1), np.zeros((1, 5, 5, 1))), (np.ones((1, 4, 4, 1)), np.ones((1, 4, 4, 1)))),
         (
-            ((jnp.zeros((1, 4, 4, 1)), jnp.zeros((1, 4, 4))), "shapes differ"),
-            ((jnp.zeros((1, 4, 3, 1)), jnp.zeros((1, 4, 3, 1))), "a window of 4 needs at least 4 pixels"),
-            ((jnp.zeros((4, 4)), jnp.zeros((4, 4))), r"must be \(batch, 1 to 3 spatial axes, channels\)"),
+            ((np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4))), "shapes differ"),
+            ((np.zeros((1, 4, 3, 1)), np.zeros((1, 4, 3, 1))), "a window of 4 needs at least 4 pixels"),
+            ((np.zeros((4, 4)), np.zeros((4, 4))), r"must be \(batch, 1 to 3 spatial axes, channels\)"),
         ),
     ),
     Row(
@@ -225,8 +224,8 @@ ROWS = (
         slopes,
         slopes,
         ms_ssim_loss,
-        ((1e4 * jnp.eye(32).reshape(1, 32, 32, 1), -1e4 * jnp.eye(32).reshape(1, 32, 32, 1)),),
-        (((jnp.zeros((1, 31, 32, 1)), jnp.zeros((1, 31, 32, 1))), "a window of 2 needs at least 32 pixels"),),
+        ((1e4 * np.eye(32).reshape(1, 32, 32, 1), -1e4 * np.eye(32).reshape(1, 32, 32, 1)),),
+        (((np.zeros((1, 31, 32, 1)), np.zeros((1, 31, 32, 1))), "a window of 2 needs at least 32 pixels"),),
     ),
     Row("box_iou_loss", losses.box_iou_loss, draw_boxes, draw_boxes, box_iou_loss, DEGENERATE, BAD_BOXES),
     Row(

@@ -2,7 +2,6 @@
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 from scipy import special, stats
 
@@ -10,10 +9,10 @@ from jdl import losses
 from loss_rows._row import Row, integers, normal, uniform
 
 LEVELS = np.array([0.1, 0.5, 0.9])
-FAR = jnp.array([1e4, -1e4, 0.0]), jnp.zeros(3)
-WIDE = jnp.array([1e4, -1e4, 0.0, 3.0] * 3)
-NARROW = jnp.array([0.0] * 4 + [1e-20] * 4 + [1e4] * 4)
-AMOUNTS = jnp.array([0.0, 1.0, 1e4])
+FAR = np.array([1e4, -1e4, 0.0]), np.zeros(3)
+WIDE = np.array([1e4, -1e4, 0.0, 3.0] * 3)
+NARROW = np.array([0.0] * 4 + [1e-20] * 4 + [1e4] * 4)
+AMOUNTS = np.array([0.0, 1.0, 1e4])
 
 
 def several(*draws):
@@ -23,23 +22,23 @@ def several(*draws):
 
 def shapes_differ(loss, count):
     """Wrong arguments of a loss of several outputs, and what it says."""
-    given = tuple(jnp.ones(3) for _ in range(count))
+    given = tuple(np.ones(3) for _ in range(count))
     return (
-        ((given, jnp.ones((3, 1))), f"{loss.__name__}: shapes differ: .* targets is float32"),
-        ((given[0], jnp.ones(3)), f"{loss.__name__}: takes a tuple"),
-        ((given[:-1], jnp.ones(3)), f"{loss.__name__}: takes a tuple"),
-        (((*given[:-1], jnp.ones(3, int)), jnp.ones(3)), f"{loss.__name__}: .* must be a floating-point array"),
+        ((given, np.ones((3, 1))), f"{loss.__name__}: shapes differ: .* targets is float32"),
+        ((given[0], np.ones(3)), f"{loss.__name__}: takes a tuple"),
+        ((given[:-1], np.ones(3)), f"{loss.__name__}: takes a tuple"),
+        (((*given[:-1], np.ones(3, int)), np.ones(3)), f"{loss.__name__}: .* must be a floating-point array"),
     )
 
 
 def negative(predictions):
     """Targets below 0, and what is said of them."""
-    return ((predictions, jnp.array([0.0, -1.0])), r"targets must be at least 0, found -1.0 at index \[1\]")
+    return ((predictions, np.array([0.0, -1.0])), r"targets must be at least 0, found -1.0 at index \[1\]")
 
 
 def row(loss, predictions, targets, reference, name=None, wrong=(), **named):
     """A row of a loss of one output, with the checks that all of these have."""
-    wrong = (((jnp.zeros((4, 1)), jnp.zeros(4)), "shapes differ"), ((jnp.zeros(2, int), jnp.zeros(2)), "floating-point"), *wrong)
+    wrong = (((np.zeros((4, 1)), np.zeros(4)), "shapes differ"), ((np.zeros(2, int), np.zeros(2)), "floating-point"), *wrong)
     return Row(name or loss.__name__, loss, predictions, targets, reference, wrong=wrong, **named)
 
 
@@ -73,8 +72,8 @@ def negative_binomial(predictions, targets):
 
 
 POSITIVE = uniform(2, low=0.3, high=3.0)
-MIXTURE = jnp.array([[1e4, -1e4, 0.0]]), jnp.full((1, 3, 2), 1e4), jnp.array([[[-1e4] * 2, [1e4] * 2, [0.0] * 2]])
-TIES = jnp.array([[2.0, 2.0, 2.0], [1e4, -1e4, 0.0]]), jnp.array([2.0, 0.0])
+MIXTURE = np.array([[1e4, -1e4, 0.0]]), np.full((1, 3, 2), 1e4), np.array([[[-1e4] * 2, [1e4] * 2, [0.0] * 2]])
+TIES = np.array([[2.0, 2.0, 2.0], [1e4, -1e4, 0.0]]), np.array([2.0, 0.0])
 
 ROWS = (
     row(losses.mean_absolute_error, normal(3), normal(3), lambda p, t: np.abs(p - t), extremes=(FAR,)),
@@ -83,8 +82,8 @@ ROWS = (
         POSITIVE,
         POSITIVE,
         lambda p, t: np.log((1 + p) / (1 + t)) ** 2,
-        extremes=((FAR[0], AMOUNTS), (jnp.full(3, -1.0), AMOUNTS)),
-        wrong=(negative(jnp.ones(2)),),
+        extremes=((FAR[0], AMOUNTS), (np.full(3, -1.0), AMOUNTS)),
+        wrong=(negative(np.ones(2)),),
     ),
     row(
         losses.mean_absolute_percentage_error,
@@ -108,8 +107,8 @@ ROWS = (
         normal(2, 3),
         normal(2),
         lambda p, t: np.where(t[..., None] > p, LEVELS * (t[..., None] - p), (1 - LEVELS) * (p - t[..., None])),
-        extremes=((jnp.stack([FAR[0]] * 3, -1), FAR[1]),),
-        wrong=(((jnp.zeros((4, 3)), jnp.zeros((4, 3))), r"quantile: predictions must be of shape \[4, 3, 3\]"),),
+        extremes=((np.stack([FAR[0]] * 3, -1), FAR[1]),),
+        wrong=(((np.zeros((4, 3)), np.zeros((4, 3))), r"quantile: predictions must be of shape \[4, 3, 3\]"),),
     ),
     Row(
         "expectile",
@@ -118,7 +117,7 @@ ROWS = (
         normal(3),
         lambda p, t: np.abs(0.3 - (t < p)) * (t - p) ** 2,
         extremes=(FAR,),
-        wrong=(((jnp.zeros((4, 1)), jnp.zeros(4)), r"expectile: predictions must be of shape \[4\]"),),
+        wrong=(((np.zeros((4, 1)), np.zeros(4)), r"expectile: predictions must be of shape \[4\]"),),
     ),
     row(
         functools.partial(losses.cosine_distance, axis=1),
@@ -126,7 +125,7 @@ ROWS = (
         normal(4, 2),
         cosine,
         name="cosine_distance",
-        extremes=((jnp.zeros((2, 3)), jnp.ones((2, 3))), (jnp.full((1, 2), 1e4), jnp.zeros((1, 2)))),
+        extremes=((np.zeros((2, 3)), np.ones((2, 3))), (np.full((1, 2), 1e4), np.zeros((1, 2)))),
     ),
     Row(
         "gaussian_nll",
@@ -134,7 +133,7 @@ ROWS = (
         several(normal(2), POSITIVE),
         normal(2),
         lambda p, t: -stats.norm.logpdf(t, p[0], np.sqrt(p[1])),
-        extremes=(((WIDE, NARROW), jnp.zeros(12)), ((WIDE, -NARROW), jnp.zeros(12))),
+        extremes=(((WIDE, NARROW), np.zeros(12)), ((WIDE, -NARROW), np.zeros(12))),
         wrong=shapes_differ(losses.gaussian_nll, 2),
     ),
     Row(
@@ -152,7 +151,7 @@ ROWS = (
         several(normal(2), POSITIVE),
         normal(2),
         lambda p, t: -stats.laplace.logpdf(t, *p),
-        extremes=(((WIDE, NARROW), jnp.zeros(12)), ((WIDE, -NARROW), jnp.zeros(12))),
+        extremes=(((WIDE, NARROW), np.zeros(12)), ((WIDE, -NARROW), np.zeros(12))),
         wrong=shapes_differ(losses.laplace_nll, 2),
     ),
     Row(
@@ -161,7 +160,7 @@ ROWS = (
         several(uniform(2, low=0.5, high=60.0), normal(2), POSITIVE),
         normal(2),
         lambda p, t: -stats.t.logpdf(t, *p),
-        extremes=(((jnp.roll(NARROW, 1), WIDE, NARROW), jnp.zeros(12)), ((jnp.roll(-NARROW, 2), WIDE, NARROW), jnp.zeros(12))),
+        extremes=(((np.roll(NARROW, 1), WIDE, NARROW), np.zeros(12)), ((np.roll(-NARROW, 2), WIDE, NARROW), np.zeros(12))),
         wrong=shapes_differ(losses.student_t_nll, 3),
     ),
     Row(
@@ -170,12 +169,12 @@ ROWS = (
         several(normal(3), normal(3, 2), normal(3, 2, scale=0.5)),
         normal(2),
         mixture,
-        extremes=((MIXTURE, jnp.zeros((1, 2))),),
+        extremes=((MIXTURE, np.zeros((1, 2))),),
         wrong=(
-            ((MIXTURE, jnp.zeros((1, 3))), r"targets \(..., features\), got \(.*\) and float32\[1, 3\]"),
-            (((MIXTURE[0][:, :2], *MIXTURE[1:]), jnp.zeros((1, 2))), r"takes logits \(..., components"),
-            (((jnp.zeros(()), jnp.zeros(2), jnp.zeros(2)), jnp.zeros(2)), r"takes logits \(..., components"),
-            ((MIXTURE[0], jnp.zeros((4, 2))), r"takes a tuple \(logits, means, log_scales\)"),
+            ((MIXTURE, np.zeros((1, 3))), r"targets \(..., features\), got \(.*\) and float32\[1, 3\]"),
+            (((MIXTURE[0][:, :2], *MIXTURE[1:]), np.zeros((1, 2))), r"takes logits \(..., components"),
+            (((np.zeros(()), np.zeros(2), np.zeros(2)), np.zeros(2)), r"takes logits \(..., components"),
+            ((MIXTURE[0], np.zeros((4, 2))), r"takes a tuple \(logits, means, log_scales\)"),
         ),
     ),
     row(
@@ -184,15 +183,15 @@ ROWS = (
         integers(6, 2),
         lambda p, t: -stats.poisson.logpmf(t, np.exp(p)),
         extremes=((FAR[0], AMOUNTS), (-FAR[0], AMOUNTS)),
-        wrong=(negative(jnp.zeros(2)),),
+        wrong=(negative(np.zeros(2)),),
     ),
     row(
         losses.poisson_nll_from_rates,
         POSITIVE,
         integers(6, 2),
         lambda p, t: -stats.poisson.logpmf(t, p),
-        extremes=((jnp.zeros(3), AMOUNTS), (FAR[0], AMOUNTS)),
-        wrong=(negative(jnp.zeros(2)),),
+        extremes=((np.zeros(3), AMOUNTS), (FAR[0], AMOUNTS)),
+        wrong=(negative(np.zeros(2)),),
     ),
     Row(
         "negative_binomial_nll",
@@ -200,8 +199,8 @@ ROWS = (
         several(POSITIVE, uniform(2, low=0.01, high=1.0)),
         integers(6, 2),
         negative_binomial,
-        extremes=(((NARROW, jnp.roll(NARROW, 1)), WIDE**2), ((-NARROW, -jnp.roll(NARROW, 2)), WIDE**2)),
-        wrong=(*shapes_differ(losses.negative_binomial_nll, 2), negative((jnp.ones(2), jnp.ones(2)))),
+        extremes=(((NARROW, np.roll(NARROW, 1)), WIDE**2), ((-NARROW, -np.roll(NARROW, 2)), WIDE**2)),
+        wrong=(*shapes_differ(losses.negative_binomial_nll, 2), negative((np.ones(2), np.ones(2)))),
     ),
     Row(
         "gamma_nll",
@@ -209,8 +208,8 @@ ROWS = (
         several(POSITIVE, POSITIVE),
         POSITIVE,
         lambda p, t: -stats.gamma.logpdf(t, p[0], scale=1 / p[1]),
-        extremes=(((NARROW, jnp.roll(NARROW, 1)), WIDE**2), ((-NARROW, -jnp.roll(NARROW, 2)), WIDE**2)),
-        wrong=(*shapes_differ(losses.gamma_nll, 2), negative((jnp.ones(2), jnp.ones(2)))),
+        extremes=(((NARROW, np.roll(NARROW, 1)), WIDE**2), ((-NARROW, -np.roll(NARROW, 2)), WIDE**2)),
+        wrong=(*shapes_differ(losses.gamma_nll, 2), negative((np.ones(2), np.ones(2)))),
     ),
     row(
         functools.partial(losses.tweedie_deviance, power=1.3),
@@ -218,8 +217,8 @@ ROWS = (
         lambda rng, samples: rng.uniform(0.3, 3.0, (samples, 2)) * rng.integers(2, size=(samples, 2)),
         tweedie,
         name="tweedie_deviance",
-        extremes=((jnp.zeros(3), AMOUNTS), (FAR[0], AMOUNTS)),
-        wrong=(negative(jnp.ones(2)),),
+        extremes=((np.zeros(3), AMOUNTS), (FAR[0], AMOUNTS)),
+        wrong=(negative(np.ones(2)),),
     ),
     Row(
         "gaussian_crps",
@@ -227,7 +226,7 @@ ROWS = (
         several(normal(2), POSITIVE),
         normal(2),
         lambda p, t: gaussian_crps((t - p[0]) / p[1]) * p[1],
-        extremes=(((WIDE, NARROW), jnp.zeros(12)), ((WIDE, -NARROW), jnp.zeros(12))),
+        extremes=(((WIDE, NARROW), np.zeros(12)), ((WIDE, -NARROW), np.zeros(12))),
         wrong=shapes_differ(losses.gaussian_crps, 2),
     ),
     Row(
@@ -237,6 +236,6 @@ ROWS = (
         normal(2),
         ensemble_crps,
         extremes=(TIES,),
-        wrong=(((jnp.zeros((4, 3)), jnp.zeros((4, 3))), r"ensemble_crps: takes predictions \(..., members\)"),),
+        wrong=(((np.zeros((4, 3)), np.zeros((4, 3))), r"ensemble_crps: takes predictions \(..., members\)"),),
     ),
 )

@@ -2,7 +2,6 @@
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 from sklearn import metrics as sk
 
@@ -49,9 +48,9 @@ ROWS = (
         integers(4),
         functools.partial(top_k, k=2),
         wrong=(
-            ((jnp.zeros((2, 3)), jnp.array([0])), "shapes differ"),
-            ((jnp.zeros((2, 3)), jnp.array([0, 3])), "found 3"),
-            ((jnp.zeros((2, 1)), jnp.array([0, 0])), r"k must be in \[1, 1\], got 2"),
+            ((np.zeros((2, 3)), np.array([0])), "shapes differ"),
+            ((np.zeros((2, 3)), np.array([0, 3])), "found 3"),
+            ((np.zeros((2, 1)), np.array([0, 0])), r"k must be in \[1, 1\], got 2"),
         ),
         smooth=False,
     ),
@@ -62,8 +61,8 @@ ROWS = (
         integers(3),
         brier,
         wrong=(
-            ((jnp.zeros((2, 3)), jnp.array([0])), r"labels must have shape \[2\]"),
-            ((jnp.zeros((2, 3)), jnp.array([0, -1])), "found -1"),
+            ((np.zeros((2, 3)), np.array([0])), r"labels must have shape \[2\]"),
+            ((np.zeros((2, 3)), np.array([0, -1])), "found -1"),
         ),
         smooth=False,
     ),
@@ -73,7 +72,7 @@ ROWS = (
         normal(5),
         relevance,
         ndcg,
-        wrong=(((jnp.zeros((2, 3)), jnp.zeros(2)), "ndcg: shapes differ: scores is"),),
+        wrong=(((np.zeros((2, 3)), np.zeros(2)), "ndcg: shapes differ: scores is"),),
         smooth=False,
     ),
     Row("ndcg_at_3", functools.partial(metrics.ndcg, k=3), normal(5), relevance, functools.partial(ndcg, k=3), smooth=False),
@@ -83,7 +82,7 @@ ROWS = (
         normal(5),
         integers(2, 5),
         reciprocal_rank,
-        wrong=(((jnp.zeros((2, 3)), jnp.zeros(2)), "mean_reciprocal_rank: shapes differ"),),
+        wrong=(((np.zeros((2, 3)), np.zeros(2)), "mean_reciprocal_rank: shapes differ"),),
         smooth=False,
     ),
     Row(
@@ -92,7 +91,7 @@ ROWS = (
         normal(5),
         integers(2, 5),
         average_precision,
-        wrong=(((jnp.zeros((2, 3)), jnp.zeros(2)), "average_precision_at_k: shapes differ"),),
+        wrong=(((np.zeros((2, 3)), np.zeros(2)), "average_precision_at_k: shapes differ"),),
         smooth=False,
     ),
     Row(
