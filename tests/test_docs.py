@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import io
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,12 @@ def test_is_documented(name, value):
     assert text and not generated, f"{name} has no docstring"
     shows = inspect.isclass(value) or name in WITHOUT_EXAMPLE or "\nExample:\n  >>> " in text
     assert shows, f"{name} has no Example: with >>> lines"
+
+
+def test_table_of_objectives_is_current():
+    """`python docs/objectives.py` writes it from the docstrings."""
+    script = runpy.run_path(str(ROOT / "docs" / "objectives.py"))
+    assert script["page"]() == script["PAGE"].read_text()
 
 
 def test_exemptions_are_needed():

@@ -1,5 +1,22 @@
-"""Floor 1: losses, pure functions of predictions and targets with one contract."""
+"""Floor 1: losses, pure functions of predictions and targets with one contract.
 
+    loss(predictions, targets, *, where=None, weights=None, reduction="mean")
+
+A loss has one number for each sample, or for each entry of one; a model with several outputs gives a tuple of predictions. What is
+made of these numbers is the same for all:
+
+* `where`, bools of the leading shape of what `reduction="none"` returns, says which count: the others have no part in the result,
+  and what their inputs are changes nothing, as long as they are finite.
+* `weights`, of the leading shape too, says how often they count: a weight of 2 is two samples.
+* `reduction` is `"mean"`, which divides by the sum of weights and is 0 over nothing, `"sum"` or `"none"`.
+
+Losses of classes have an `axis`. Computation is in float32 at least. Names say whether they take logits or probabilities: plain
+names take logits, `..._from_probabilities` what they say. Where a loss is of a whole batch or a set, its docstring says what it
+takes.
+"""
+
+from jdl.losses._alignment import ctc as ctc
+from jdl.losses._alignment import rnn_transducer as rnn_transducer
 from jdl.losses._angular import arc_face as arc_face
 from jdl.losses._angular import circle as circle
 from jdl.losses._angular import cos_face as cos_face
@@ -55,6 +72,7 @@ from jdl.losses._likelihood import gaussian_nll as gaussian_nll
 from jdl.losses._likelihood import laplace_nll as laplace_nll
 from jdl.losses._likelihood import mixture_density_nll as mixture_density_nll
 from jdl.losses._likelihood import student_t_nll as student_t_nll
+from jdl.losses._linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from jdl.losses._log_error import mean_squared_log_error as mean_squared_log_error
 from jdl.losses._log_error import root_mean_squared_log_error as root_mean_squared_log_error
 from jdl.losses._lovasz import lovasz_hinge as lovasz_hinge
@@ -95,11 +113,6 @@ from jdl.losses._regression import huber as huber
 from jdl.losses._regression import log_cosh as log_cosh
 from jdl.losses._regression import mean_absolute_error as mean_absolute_error
 from jdl.losses._regression import mean_absolute_percentage_error as mean_absolute_percentage_error
-from jdl.losses._alignment import ctc as ctc
-from jdl.losses._alignment import rnn_transducer as rnn_transducer
-from jdl.losses._classification import binary_cross_entropy as binary_cross_entropy
-from jdl.losses._classification import cross_entropy as cross_entropy
-from jdl.losses._linear_cross_entropy import linear_cross_entropy as linear_cross_entropy
 from jdl.losses._regression import mean_squared_error as mean_squared_error
 from jdl.losses._regression import root_mean_squared_error as root_mean_squared_error
 from jdl.losses._self_supervised import barlow_twins as barlow_twins

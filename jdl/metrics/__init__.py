@@ -1,11 +1,5 @@
 """Floor 1: metrics, pure functions of arrays, and Metrics, which measure a stream of batches.
 
-from jdl.metrics._boxes import box_iou as box_iou
-from jdl.metrics._boxes import pairwise_box_iou as pairwise_box_iou
-from jdl.metrics._classification import accuracy as accuracy
-from jdl.metrics._images import ms_ssim as ms_ssim
-from jdl.metrics._images import psnr as psnr
-from jdl.metrics._images import ssim as ssim
 A plain name is a function of arrays:
 
 * A mean over samples has the contract of losses, `(predictions, targets, *, where, weights, reduction)`: `accuracy`, `ndcg`.
@@ -19,8 +13,13 @@ else is enough, there is a maker of its own, `streaming_r2_score()`. `together` 
 Error bars and comparisons of settings, over seeds or samples, are `interval`, `bootstrap_interval`, and the paired tests.
 """
 
+from jdl.metrics._bleu import bleu as bleu
+from jdl.metrics._bleu import bleu_counts as bleu_counts
+from jdl.metrics._bleu import bleu_from_counts as bleu_from_counts
 from jdl.metrics._bootstrap import Bootstrap as Bootstrap
 from jdl.metrics._bootstrap import bootstrap_interval as bootstrap_interval
+from jdl.metrics._boxes import box_iou as box_iou
+from jdl.metrics._boxes import pairwise_box_iou as pairwise_box_iou
 from jdl.metrics._calibration import brier_score as brier_score
 from jdl.metrics._calibration import expected_calibration_error as expected_calibration_error
 from jdl.metrics._calibration import streaming_expected_calibration_error as streaming_expected_calibration_error
@@ -42,12 +41,17 @@ from jdl.metrics._figures import intersection_over_union as intersection_over_un
 from jdl.metrics._figures import matthews_correlation as matthews_correlation
 from jdl.metrics._figures import precision as precision
 from jdl.metrics._figures import recall as recall
+from jdl.metrics._images import ms_ssim as ms_ssim
+from jdl.metrics._images import psnr as psnr
+from jdl.metrics._images import ssim as ssim
 from jdl.metrics._interval import Interval as Interval
 from jdl.metrics._interval import interval as interval
 from jdl.metrics._metric import Metric as Metric
 from jdl.metrics._metric import mean as mean
 from jdl.metrics._metric import merge_all as merge_all
 from jdl.metrics._metric import together as together
+from jdl.metrics._perplexity import perplexity as perplexity
+from jdl.metrics._perplexity import perplexity_counts as perplexity_counts
 from jdl.metrics._regression import pearson_correlation as pearson_correlation
 from jdl.metrics._regression import r2_score as r2_score
 from jdl.metrics._regression import spearman_correlation as spearman_correlation
@@ -56,14 +60,8 @@ from jdl.metrics._regression import streaming_r2_score as streaming_r2_score
 from jdl.metrics._retrieval import average_precision_at_k as average_precision_at_k
 from jdl.metrics._retrieval import mean_reciprocal_rank as mean_reciprocal_rank
 from jdl.metrics._retrieval import ndcg as ndcg
-from jdl.metrics._top_k import top_k_accuracy as top_k_accuracy
-from jdl.metrics._bleu import bleu as bleu
-from jdl.metrics._bleu import bleu_counts as bleu_counts
-from jdl.metrics._bleu import bleu_from_counts as bleu_from_counts
-from jdl.metrics._classification import accuracy as accuracy
-from jdl.metrics._perplexity import perplexity as perplexity
-from jdl.metrics._perplexity import perplexity_counts as perplexity_counts
 from jdl.metrics._rouge import rouge_l as rouge_l
+from jdl.metrics._top_k import top_k_accuracy as top_k_accuracy
 from jdl.metrics._word_errors import edit_distance as edit_distance
 from jdl.metrics._word_errors import word_error_counts as word_error_counts
 from jdl.metrics._word_errors import word_error_rate as word_error_rate
