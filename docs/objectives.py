@@ -20,6 +20,7 @@ from. Arguments and examples are in the reference, one click away. `python docs/
 
 
 def page() -> str:
+    """The text of the page."""
     return HEAD + "".join(map(section, PACKAGES))
 
 
@@ -33,6 +34,7 @@ def section(package: ModuleType) -> str:
 
 
 def row(package: ModuleType, name: str, function: object) -> str:
+    """A function's line: what its docstring says before the arguments, and its source."""
     text = inspect.getdoc(function) or ""
     about = re.split(r"\n(?:Args|Returns|Raises|Example):\n", text)[0]
     paragraphs = [" ".join(paragraph.split()) for paragraph in about.split("\n\n") if not paragraph.startswith("    ")]
