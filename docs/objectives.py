@@ -12,7 +12,12 @@ import jdl
 
 PAGE = Path(__file__).parent / "objectives.md"
 PACKAGES = (jdl.losses, jdl.metrics, jdl.regularizers, jdl.constraints, jdl.gradients, jdl.optimizers, jdl.curvature)
-HEAD = """# Losses, metrics, penalties and gradients
+HEAD = """---
+hide:
+  - toc
+---
+
+# Losses, metrics, penalties and gradients
 
 Every function of these packages in one table: what it computes, what else there is to know before choosing it, and where it comes
 from. Arguments and examples are in the reference, one click away. `python docs/objectives.py` writes this page.
@@ -29,7 +34,7 @@ def section(package: ModuleType) -> str:
     functions = [(name, value) for name, value in sorted(vars(package).items()) if inspect.isfunction(value) and name[0] != "_"]
     ours = [row(package, name, value) for name, value in functions if value.__module__.startswith("jdl.")]
     others = [f"`{name}`" for name, value in functions if not value.__module__.startswith("jdl.")]
-    text = f"\n## {package.__name__}\n\n| name | what it is | source |\n|---|---|---|\n" + "".join(ours)
+    text = f"\n## {package.__name__}\n\n| name | what it is, and its source |\n|---|---|\n" + "".join(ours)
     return text + (f"\nHanded on from Optax: {', '.join(others)}.\n" if others else "")
 
 
@@ -41,7 +46,8 @@ def row(package: ModuleType, name: str, function: object) -> str:
     source = re.search(r"\nSource: (.*)", text, re.DOTALL)
     cited = re.sub(r"(https?://[^\s,;]+[^\s,;.])", r"<\1>", " ".join(source[1].split()).rstrip(".")) if source else ""
     short = package.__name__.removeprefix("jdl.")
-    return f"| [`{name}`](api/{short}.md#{package.__name__}.{name}) | {' '.join(paragraphs)} | {cited} |\n"
+    cited = f"<br>{cited}." if cited else ""
+    return f"| [`{name}`](api/{short}.md#{package.__name__}.{name}) | {' '.join(paragraphs)}{cited} |\n"
 
 
 if __name__ == "__main__":
