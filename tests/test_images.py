@@ -27,7 +27,7 @@ RANKINGS = (
 )
 
 
-def close(actual, expected, limit=3e-5):
+def assert_near(actual, expected, limit=3e-5):
     np.testing.assert_allclose(actual, expected, rtol=limit, atol=limit)
 
 
@@ -36,17 +36,17 @@ def test_overlaps_are_indices_of_tversky(rng, kind):
     many, one, options = KINDS[kind]
     logits = rng.normal(size=(2, 4, 5, 3)).astype("float32")
     labels, masks = rng.integers(3, size=(2, 4, 5)), rng.integers(2, size=(2, 4, 5, 3))
-    close(many(logits, labels, reduction="none"), references.tversky(logits, labels, **options))
+    assert_near(many(logits, labels, reduction="none"), references.tversky(logits, labels, **options))
     shares = np.eye(3, dtype="float32")[labels]
-    close(many(logits, shares, reduction="none"), references.tversky(logits, labels, **options))
+    assert_near(many(logits, shares, reduction="none"), references.tversky(logits, labels, **options))
     binary = functools.partial(references.tversky, squash=lambda logits: 1 / (1 + np.exp(-logits)), **options)
-    close(one(logits, masks, reduction="none"), binary(logits, masks))
+    assert_near(one(logits, masks, reduction="none"), binary(logits, masks))
 
 
 def test_dice_is_that_of_optax(rng):
     logits, labels = jnp.asarray(rng.normal(size=(2, 4, 5, 3)), jnp.float32), jnp.asarray(rng.integers(3, size=(2, 4, 5)))
     expected = optax.losses.dice_loss(logits, jax.nn.one_hot(labels, 3))
-    close(losses.dice_loss(logits, labels, reduction="none"), expected)
+    assert_near(losses.dice_loss(logits, labels, reduction="none"), expected)
 
 
 @pytest.mark.parametrize("loss", [losses.dice_loss, losses.jaccard_loss, losses.tversky_loss])
@@ -54,7 +54,7 @@ def test_absent_classes(loss):
     labels = jnp.zeros((1, 4), int)
     right, wrong = (jnp.broadcast_to(1e3 * jnp.eye(3)[c], (1, 4, 3)) for c in (0, 1))
     assert loss(right, labels, smooth=0.0) == loss(right, labels) == 0
-    close(loss(wrong, labels, smooth=0.0), 2 / 3)  # the third class is absent from both
+    assert_near(loss(wrong, labels, smooth=0.0), 2 / 3)  # the third class is absent from both
     slope = jax.grad(lambda logits: loss(logits, labels))(jnp.zeros((1, 4, 3)))
     assert (slope[..., 0] < 0).all() and (slope[..., 1:] > 0).all()
 
@@ -73,19 +73,19 @@ def test_pixels_that_do_not_count_have_no_influence(rng, loss):
     value, gradient = jax.value_and_grad(lambda logits: loss(logits, spoilt[1], where=where))(spoilt[0])
     cut = lambda logits: loss(logits, labels[:1, :, :3])
     expected, inside = jax.value_and_grad(cut)(logits[:1, :, :3])
-    close(value, expected)
-    close(gradient[:1, :, :3], inside)
+    assert_near(value, expected)
+    assert_near(gradient[:1, :, :3], inside)
     assert (jnp.where(seen, 0, gradient) == 0).all()
 
 
 def test_lovasz_of_certain_predictions_is_the_jaccard_loss(rng):
     guess, labels = rng.integers(3, size=(2, 1, 30))
     iou = [((guess == c) & (labels == c)).sum() / ((guess == c) | (labels == c)).sum() for c in np.unique(labels)]
-    close(losses.lovasz_softmax(1e3 * jnp.eye(3)[guess], jnp.asarray(labels)), 1 - np.mean(iou))
+    assert_near(losses.lovasz_softmax(1e3 * jnp.eye(3)[guess], jnp.asarray(labels)), 1 - np.mean(iou))
     inside, right = jnp.asarray(labels == 0)[..., None], jnp.asarray(guess == 0)[..., None]
     union = (inside | right).sum()
     expected = 2 * (1 - (inside & right).sum() / jnp.maximum(union, 1)) * (union > 0)  # an error of sign +-1 costs 2
-    close(losses.lovasz_hinge(jnp.where(right, 1.0, -1.0), inside), expected)
+    assert_near(losses.lovasz_hinge(jnp.where(right, 1.0, -1.0), inside), expected)
 
 
 def test_labels_out_of_range_give_nan_under_jit():
@@ -102,14 +102,14 @@ def test_ssim_is_that_of_gaussian_filters(rng):
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     expected = ((2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean()
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
-    close(metrics.ssim(x, y, data_range=255), expected)
-    close(losses.ssim_loss(x, y, data_range=255), 1 - expected)
+    assert_near(metrics.ssim(x, y, data_range=255), expected)
+    assert_near(losses.ssim_loss(x, y, data_range=255), 1 - expected)
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_ssim_of_even_images_compares_brightness(axes):
     images = [jnp.full((1, *(3,) * axes, 1), value) for value in (100.0, 100.5)]
-    close(1 - metrics.ssim(*images, window=3), 0.25 / (100**2 + 100.5**2 + 1e-4), 1e-6)
+    assert_near(1 - metrics.ssim(*images, window=3), 0.25 / (100**2 + 100.5**2 + 1e-4), 1e-6)
     assert metrics.ssim(images[0], images[0], window=3) == 1
 
 
@@ -117,24 +117,26 @@ def test_ms_ssim_knows_equal_and_opposite():
     x = jnp.asarray(np.indices((32, 32)).sum(0) % 7, jnp.float32).reshape(1, 32, 32, 1)
     assert metrics.ms_ssim(x, x, window=2) == 1
     assert metrics.ms_ssim(x, -x, window=2) == 0
-    close(metrics.ms_ssim(x, x + 0.3, window=2), 1 - losses.ms_ssim_loss(x, x + 0.3, window=2))
+    assert_near(metrics.ms_ssim(x, x + 0.3, window=2), 1 - losses.ms_ssim_loss(x, x + 0.3, window=2))
 
 
 def test_psnr(rng):
     x, y = rng.normal(size=(2, 3, 4, 4, 1)).astype("float32")
     expected = 10 * np.log10(4 / ((x - y) ** 2).mean((1, 2, 3)))
-    close(metrics.psnr(x, y, data_range=2.0, reduction="none"), expected)
+    assert_near(metrics.psnr(x, y, data_range=2.0, reduction="none"), expected)
     assert metrics.psnr(x, x) == jnp.inf
-    close(metrics.psnr(jnp.stack([x[0], x[1]]), jnp.stack([x[0], y[1]]), data_range=2.0, where=jnp.array([0, 1])), expected[1])
+    assert_near(
+        metrics.psnr(jnp.stack([x[0], x[1]]), jnp.stack([x[0], y[1]]), data_range=2.0, where=jnp.array([0, 1])), expected[1]
+    )
 
 
 def test_boxes_by_hand():
     a, b = jnp.array([0.0, 0.0, 2.0, 2.0]), jnp.array([1.0, 1.0, 3.0, 3.0])
-    close(metrics.box_iou(a, b), 1 / 7)
-    close(losses.box_iou_loss(a, b), 6 / 7)
-    close(losses.generalized_box_iou_loss(a, b), 6 / 7 + 2 / 9)
-    close(losses.distance_box_iou_loss(a, b), 6 / 7 + 2 / 18)
-    close(losses.complete_box_iou_loss(a, b), 6 / 7 + 2 / 18)  # both are square
+    assert_near(metrics.box_iou(a, b), 1 / 7)
+    assert_near(losses.box_iou_loss(a, b), 6 / 7)
+    assert_near(losses.generalized_box_iou_loss(a, b), 6 / 7 + 2 / 9)
+    assert_near(losses.distance_box_iou_loss(a, b), 6 / 7 + 2 / 18)
+    assert_near(losses.complete_box_iou_loss(a, b), 6 / 7 + 2 / 18)  # both are square
 
 
 def test_pairwise_boxes(rng):
@@ -142,7 +144,7 @@ def test_pairwise_boxes(rng):
     matrix = metrics.pairwise_box_iou(a, b[:, :2])
     assert matrix.shape == (2, 3, 2)
     for i, j in ((0, 0), (2, 1)):
-        close(matrix[:, i, j], metrics.box_iou(a[:, i], b[:, j], reduction="none"))
+        assert_near(matrix[:, i, j], metrics.box_iou(a[:, i], b[:, j], reduction="none"))
     empty = jnp.array([[1.0, 1.0, 1.0, 1.0], [3.0, 3.0, 2.0, 2.0]])
     assert (metrics.pairwise_box_iou(empty, empty) == 0).all()
 
@@ -155,7 +157,7 @@ def test_complete_boxes_take_the_trade_off_as_a_constant(rng):
     fixed = lambda a: references.distance_box_iou_loss(a, b) + trade_off * shape(a)
     with jax.enable_x64(True):
         gradient = jax.grad(losses.complete_box_iou_loss)(jnp.asarray(a), jnp.asarray(b))
-    close(gradient, [(fixed(a + step) - fixed(a - step)) / 2e-6 for step in 1e-6 * np.eye(4)], 1e-6)
+    assert_near(gradient, [(fixed(a + step) - fixed(a - step)) / 2e-6 for step in 1e-6 * np.eye(4)], 1e-6)
 
 
 def test_degenerate_boxes_have_finite_gradients():
@@ -174,8 +176,8 @@ def test_items_that_do_not_count_have_no_influence(rng, loss):
     mean = lambda scores: loss(scores, jnp.where(where, relevances, -1), where=jnp.asarray(where))
     value, gradient = jax.value_and_grad(mean)(spoilt)
     expected, inside = jax.value_and_grad(lambda scores: loss(scores, relevances[:2, some]))(scores[:2, some])
-    close(value, expected)
-    close(gradient[:2, some], inside)
+    assert_near(value, expected)
+    assert_near(gradient[:2, some], inside)
     assert (jnp.where(where, 0, gradient) == 0).all()
 
 
@@ -183,14 +185,14 @@ def test_approximate_ndcg_of_low_temperature_is_ndcg(rng):
     scores, relevances = rng.normal(size=(4, 6)).round(2) + np.arange(6) / 1000, rng.integers(5, size=(4, 6))
     relevances[:, 0] += 1
     values = losses.approx_ndcg_loss(jnp.asarray(scores, jnp.float32), relevances, temperature=1e-5)
-    close(1 - values, ndcg_score(2.0**relevances - 1, scores))
+    assert_near(1 - values, ndcg_score(2.0**relevances - 1, scores))
 
 
 def test_ranking_softmax_is_that_of_optax(rng):
     scores, relevances = jnp.asarray(rng.normal(size=(4, 6)), jnp.float32), jnp.asarray(rng.integers(4, size=(4, 6)))
     where = jnp.asarray(rng.uniform(size=(4, 6)) < 0.5).at[:, 0].set(True)
     expected = optax.losses.ranking_softmax_loss(scores, relevances, where=where)
-    close(losses.ranking_softmax_loss(scores, relevances, where=where), expected)
+    assert_near(losses.ranking_softmax_loss(scores, relevances, where=where), expected)
 
 
 def test_lists_without_order_cost_nothing():
@@ -202,7 +204,7 @@ def test_lambda_rank_looks_at_the_top():
     """A swap of the first two costs more than one of the last two."""
     relevances = jnp.array([3, 2, 1, 0])
     first, last = jnp.array([3.0, 4.0, 2.0, 1.0]), jnp.array([4.0, 3.0, 1.0, 2.0])
-    close(losses.pairwise_logistic(first, relevances), losses.pairwise_logistic(last, relevances))
+    assert_near(losses.pairwise_logistic(first, relevances), losses.pairwise_logistic(last, relevances))
     assert losses.lambda_rank(first, relevances) > 1.1 * losses.lambda_rank(last, relevances)
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._window import Padding, pad
 
 
@@ -123,7 +123,7 @@ def lp_pool(
     geometry = _slide.geometry("lp_pool", x, window, stride, padding)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     power = jnp.asarray(power, wide)
-    raised = lambda a, exponent: jnp.where(a == 0, 0, jnp.where(a == 0, 1, a) ** exponent)  # 0^(p - 1) may be infinite
+    raised = lambda a, exponent: jnp.where(a == 0, 0, divisor(a) ** exponent)  # 0^(p - 1) may be infinite
     return raised(_total(raised(jnp.abs(x.astype(wide)), power), *geometry), 1 / power).astype(x.dtype)
 
 

@@ -73,6 +73,11 @@ def within(name: str, low: float, high: float, **values: Any) -> None:
             raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
+def above_zero(name: str, **values: Any) -> None:
+    """Raises ValueError unless each number is above 0; values that are being traced are not looked at."""
+    within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
+
+
 def ordered(name: str, **values: Any) -> None:
     """Raises ValueError if the first number is larger than the second; values that are being traced are not looked at."""
     (low, lower), (high, upper) = values.items()

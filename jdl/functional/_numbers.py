@@ -1,4 +1,6 @@
-"""How numbers stay accurate and finite: the precision that sums and statistics are computed in, and a root with a gradient at 0."""
+"""How numbers stay accurate and finite: the precision of sums and statistics, and what to divide by and to take roots of."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,11 @@ import jax.numpy as jnp
 def widen(x: jax.Array) -> jax.Array:
     """`x` in float32 at least."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def divisor(x: Any) -> jax.Array:
+    """`x`, with 1 in the place of 0, to divide by what may be nothing."""
+    return jnp.where(x == 0, 1, x)
 
 
 def root(x: jax.Array) -> jax.Array:

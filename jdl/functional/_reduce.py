@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import divisor
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -27,5 +28,5 @@ def reduce(name: str, values: jax.Array, where: Any, weights: Any, reduction: Re
         return values.sum()
     if reduction == "mean":
         total = share.sum()
-        return values.sum() / jnp.where(total == 0, 1, total)
+        return values.sum() / divisor(total)
     raise ValueError(f'{name}: reduction must be "mean", "sum" or "none", got {reduction!r}')

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._window import Padding, pad
 
 
@@ -45,7 +45,7 @@ def soft_pool(
     outside = jnp.finfo(wide.dtype).min, 0, 0
     parts = tuple(pad(a, pads, value) for a, value in zip((largest, weight, weight * wide), outside))
     _, total, weighted = _slide.slide(parts, window, stride, _join)
-    return (weighted / jnp.where(total == 0, 1, total)).astype(x.dtype)
+    return (weighted / divisor(total)).astype(x.dtype)
 
 
 def _join(a: tuple[jax.Array, ...], b: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._avg_pool import avg_pool
@@ -48,7 +47,7 @@ def _images(name: str, predictions: Any, targets: Any, window: int, shrinks: int
 
 
 def _gaussian(name: str, window: int, sigma: Any, data_range: Any) -> jax.Array:
-    _check.within(name, float(np.finfo(np.float32).tiny), float("inf"), sigma=sigma, data_range=data_range)
+    _check.above_zero(name, sigma=sigma, data_range=data_range)
     taps = jnp.exp(-0.5 * jnp.square((jnp.arange(window) - (window - 1) / 2) / sigma))
     return taps / taps.sum()
 

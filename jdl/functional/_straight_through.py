@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
@@ -95,7 +94,7 @@ def gumbel_softmax(
     """
     logits = _check.floating("gumbel_softmax", logits)
     _check.rank("gumbel_softmax", logits, range(1, 65), "at least one axis")
-    _check.within("gumbel_softmax", float(np.finfo(np.float32).tiny), float("inf"), temperature=temperature)
+    _check.above_zero("gumbel_softmax", temperature=temperature)
     wide = widen(logits)
     noisy = (wide + jax.random.gumbel(key, wide.shape, wide.dtype)) / jnp.asarray(temperature, wide.dtype)
     soft = jax.nn.softmax(noisy, axis)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.functional._numbers import root, widen
 from jdl.functional._reduce import Reduction, reduce
-from jdl.losses import _similarity
 
 
 def arc_face(
@@ -147,7 +146,7 @@ def circle(
 
 def _by_class(name: str, cosines: jax.Array, labels: jax.Array, axis: int, scale: float | jax.Array) -> tuple[jax.Array, ...]:
     """Cosines with classes last, in float32 at least; which of them are the label's; and that one, NaN for labels out of range."""
-    _similarity.above_zero(name, scale=scale)
+    _check.above_zero(name, scale=scale)
     wide, labels = widen(_check.floating(name, cosines, "cosines")), _check.array(labels)
     _check.report(name, "cosines must lie in [-1, 1]", wide, lambda wide: abs(wide) > 1.01)  # what bfloat16 rounds to still passes
     wide = jnp.moveaxis(wide, axis, -1)

@@ -47,7 +47,7 @@ def nt_xent(
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
     https://arxiv.org/abs/2002.05709.
     """
-    _similarity.above_zero("nt_xent", temperature=temperature)
+    _check.above_zero("nt_xent", temperature=temperature)
     some, views = _similarity.batch("nt_xent", where, first=first, second=second)
     both, some, samples = jnp.concatenate(views), jnp.tile(some, 2), len(some)
     itself = jnp.eye(2 * samples, dtype=bool)
@@ -93,7 +93,7 @@ def info_nce(
     Source: van den Oord et al., "Representation Learning with Contrastive Predictive Coding", https://arxiv.org/abs/1807.03748;
     with a queue, He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", https://arxiv.org/abs/1911.05722.
     """
-    _similarity.above_zero("info_nce", temperature=temperature)
+    _check.above_zero("info_nce", temperature=temperature)
     some, (query, key) = _similarity.batch("info_nce", where, queries=queries, keys=keys)
     if negatives is None:
         logits = _similarity.cosines(query, key) / temperature
@@ -137,7 +137,7 @@ def clip(
 
     Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", https://arxiv.org/abs/2103.00020.
     """
-    _similarity.above_zero("clip", logit_scale=logit_scale)
+    _check.above_zero("clip", logit_scale=logit_scale)
     some, (image, text) = _similarity.batch("clip", where, images=images, texts=texts)
     logits = _similarity.cosines(image, text) * logit_scale
     values = _choice(logits, _pairs(some), _row(some)) + _choice(logits.T, _pairs(some), _row(some))
@@ -180,7 +180,7 @@ def siglip(
 
     Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", https://arxiv.org/abs/2303.15343.
     """
-    _similarity.above_zero("siglip", logit_scale=logit_scale)
+    _check.above_zero("siglip", logit_scale=logit_scale)
     some, (image, text) = _similarity.batch("siglip", where, images=images, texts=texts)
     logits = _similarity.cosines(image, text) * logit_scale + logit_bias
     surprise = jax.nn.softplus(jnp.where(jnp.eye(len(some), dtype=bool), -logits, logits))
@@ -221,7 +221,7 @@ def sup_con(
 
     Source: Khosla et al., "Supervised Contrastive Learning", https://arxiv.org/abs/2004.11362.
     """
-    _similarity.above_zero("sup_con", temperature=temperature)
+    _check.above_zero("sup_con", temperature=temperature)
     some, (embedding,) = _similarity.batch("sup_con", where, embeddings=embeddings)
     labels = _check.array(labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):

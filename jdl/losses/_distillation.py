@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
@@ -48,7 +47,7 @@ def distillation(
 
     Source: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", https://arxiv.org/abs/1503.02531.
     """
-    _check.within("distillation", float(np.finfo(np.float32).tiny), float("inf"), temperature=temperature)
+    _check.above_zero("distillation", temperature=temperature)
     teacher_logits = _check.array(teacher_logits)
     _check.same_shape("distillation", logits=logits, teacher_logits=teacher_logits)
     logits = widen(logits)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import root
+from jdl.functional._numbers import divisor, root
 from jdl.functional._reduce import Reduction, reduce
 from jdl.losses._divergence import checked, log_where_positive, relative_entropy
 
@@ -96,7 +96,7 @@ def renyi(
     small = jnp.log1p((targets * jnp.expm1(jnp.where(near, tilt, 0))).sum(axis) / total)
     large = jax.nn.logsumexp(log_targets + tilt, axis, where=some) - jnp.log(total)
     limit = relative_entropy(targets, log_targets, log_probabilities).sum(axis) / total
-    values = jnp.where(excess == 0, limit, jnp.where(near.squeeze(axis), small, large) / jnp.where(excess == 0, 1, excess))
+    values = jnp.where(excess == 0, limit, jnp.where(near.squeeze(axis), small, large) / divisor(excess))
     return reduce("renyi", values, where, weights, reduction)
 
 

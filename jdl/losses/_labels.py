@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check
+from jdl.functional._numbers import divisor
 from jdl.functional._reduce import Reduction, reduce
 
 
@@ -84,7 +85,7 @@ def reduce_weighted(
     if reduction != "mean":
         return reduce(name, values, where, weights, reduction)
     total = reduce(name, mass, where, weights, "sum")
-    return reduce(name, values, where, weights, "sum") / jnp.where(total == 0, 1, total)
+    return reduce(name, values, where, weights, "sum") / divisor(total)
 
 
 def _from_start(labels: jax.Array, values: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._reduce import Reduction, reduce
 from jdl.losses._classification import cross_entropy
 
@@ -101,7 +101,7 @@ def _reduced(
         return reduce(_NAME, values.reshape(labels.shape), None, share, reduction)
     if reduction == "mean":
         total = share.sum()
-        share = share / jnp.where(total == 0, 1, total)
+        share = share / divisor(total)
     return _total((rows, cut(share.reshape(-1)), kernel, bias, smoothing), classes)
 
 

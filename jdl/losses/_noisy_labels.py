@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._reduce import Reduction, reduce
 from jdl.losses._labels import at_labels, class_labels, integer_labels
 
@@ -51,7 +51,7 @@ def generalized_cross_entropy(
     labels = class_labels("generalized_cross_entropy", labels, logits, axis)
     log_shares = jax.nn.log_softmax(logits, -1)
     q = jnp.asarray(q, logits.dtype)
-    each = jnp.where(q == 0, -log_shares, -jnp.expm1(q * log_shares) / jnp.where(q == 0, 1, q))
+    each = jnp.where(q == 0, -log_shares, -jnp.expm1(q * log_shares) / divisor(q))
     return reduce("generalized_cross_entropy", at_labels(each, labels), where, weights, reduction)
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
+from jdl.losses._labels import binary_labels, class_labels, integer_labels
 from jdl.losses._parts import blank, counted
 
 
@@ -29,28 +30,20 @@ class Pixels(NamedTuple):
 def one_of_many(name: str, logits: jax.Array, labels: Any, where: Any, soft: bool = True) -> Pixels:
     """Of classes that exclude each other: labels are integers or, if `soft`, probabilities of the shape of logits."""
     logits, labels, counts, some = _prepare(name, logits, labels, where)
-    if jnp.issubdtype(labels.dtype, jnp.integer) and labels.shape == logits.shape[:-1]:
-        _check.indices(name, "labels", labels, logits.shape[-1])
-        labels = jnp.expand_dims(jnp.asarray(labels), -1)
-        known = (labels >= 0) & (labels < logits.shape[-1])
-        shares = jnp.where(known, jax.nn.one_hot(labels.squeeze(-1), logits.shape[-1], dtype=logits.dtype), jnp.nan)
-    elif soft and jnp.issubdtype(labels.dtype, jnp.floating) and labels.ndim == logits.ndim:
-        _check.same_shape(name, logits=logits, labels=labels)
-        shares = jnp.asarray(labels, logits.dtype)
-    else:
-        takes = f"integers of shape {list(logits.shape[:-1])}"
-        takes += f" or probabilities of shape {list(logits.shape)}" if soft else ""
-        raise TypeError(f"{name}: labels must be {takes}, got {_check.describe(labels)}")
-    return Pixels(logits, blank(shares, counts), counts, some)
+    labels = class_labels(name, labels, logits, -1) if soft else integer_labels(name, labels, logits)
+    if jnp.issubdtype(labels.dtype, jnp.integer):
+        known = jnp.expand_dims((labels >= 0) & (labels < logits.shape[-1]), -1)
+        labels = jnp.where(known, jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype), jnp.nan)
+    return Pixels(logits, blank(labels, counts), counts, some)
 
 
 def each_alone(name: str, logits: jax.Array, labels: Any, where: Any, soft: bool = True) -> Pixels:
     """Of classes that a pixel belongs to or not, each by itself: labels have the shape of logits, and are 0 or 1 (or between)."""
     logits, labels, counts, some = _prepare(name, logits, labels, where)
-    _check.same_shape(name, logits=logits, labels=labels)
     if soft:
-        _check.report(name, "labels must lie in [0, 1]", labels, lambda labels: ~((labels >= 0) & (labels <= 1)))
+        labels = binary_labels(name, labels, logits=logits)
     else:
+        _check.same_shape(name, logits=logits, labels=labels)
         _check.report(name, "labels must be 0 or 1", labels, lambda labels: (labels != 0) & (labels != 1))
     return Pixels(logits, blank(jnp.asarray(labels, logits.dtype), counts), counts, some)
 

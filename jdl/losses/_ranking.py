@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
@@ -201,7 +200,7 @@ def approx_ndcg_loss(
     Source: Qin et al., "A general approximation framework for direct optimization of information retrieval measures",
     https://doi.org/10.1007/s10791-009-9124-x.
     """
-    _check.within("approx_ndcg_loss", float(np.finfo(np.float32).tiny), float("inf"), temperature=temperature)
+    _check.above_zero("approx_ndcg_loss", temperature=temperature)
     scores, relevances, counts, some = _lists("approx_ndcg_loss", scores, relevances, where)
     gains, ideal = _gains(relevances)
     above = jnp.where(jnp.expand_dims(counts, -2), jax.nn.sigmoid(-_differences(scores) / temperature), 0).sum(-1)

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._numbers import root, widen
@@ -25,11 +24,6 @@ def unit(x: jax.Array) -> jax.Array:
 def cosines(x: jax.Array, y: jax.Array) -> jax.Array:
     """The cosine of each row of `x` with each row of `y`, exact because a small temperature multiplies its error."""
     return jnp.matmul(unit(x), unit(y).T, precision=jax.lax.Precision.HIGHEST)
-
-
-def above_zero(name: str, **values: Any) -> None:
-    """Raises ValueError unless each number is above 0; values that are being traced are not looked at."""
-    _check.within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
 
 
 def vectors(name: str, **arrays: Any) -> list[jax.Array]:

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
 from jdl.losses._two_samples import points, squared_distances
@@ -100,7 +99,7 @@ def sinkhorn_divergence(
 
 
 def _check_options(name: str, epsilon: float | jax.Array, iterations: int) -> None:
-    _check.within(name, float(np.finfo(np.float32).tiny), float("inf"), epsilon=epsilon)
+    _check.above_zero(name, epsilon=epsilon)
     _check.positive(name, iterations=iterations)
 
 

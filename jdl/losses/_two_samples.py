@@ -2,10 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check
-from jdl.functional._numbers import root, widen
+from jdl.functional._numbers import divisor, root, widen
 
 
 def points(name: str, x: jax.Array, y: jax.Array, x_weights: jax.Array | None, y_weights: jax.Array | None) -> list[jax.Array]:
@@ -66,7 +65,7 @@ def maximum_mean_discrepancy(
     Source: Gretton et al., "A Kernel Two-Sample Test", https://jmlr.org/papers/v13/gretton12a.html.
     """
     name = "maximum_mean_discrepancy"
-    _check.within(name, float(np.finfo(np.float32).tiny), float("inf"), bandwidths=bandwidths)
+    _check.above_zero(name, bandwidths=bandwidths)
     x, y, p, q = points(name, x, y, x_weights, y_weights)
     widths = jnp.asarray(bandwidths, x.dtype).reshape(-1, 1, 1)
 
@@ -117,4 +116,4 @@ def _mean(values: jax.Array, p: jax.Array, q: jax.Array, apart: bool = False) ->
     pairs = jnp.outer(p, q)
     pairs = pairs - jnp.diag(p) if apart else pairs
     total = pairs.sum()
-    return (pairs * values).sum() / jnp.where(total == 0, 1, total)
+    return (pairs * values).sum() / divisor(total)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.metrics import _sums
 from jdl.metrics._ties import before_and_through
 
@@ -34,8 +34,8 @@ def roc_auc(scores: jax.Array, labels: jax.Array, *, where: jax.Array | None = N
     """
     scores, positives, share = _descending("roc_auc", scores, labels, where, weights)
     negatives = share - positives
-    above, through = before_and_through(scores, positives / _positive(positives.sum()))
-    area = (negatives / _positive(negatives.sum()) * (above + through) / 2).sum()
+    above, through = before_and_through(scores, positives / divisor(positives.sum()))
+    area = (negatives / divisor(negatives.sum()) * (above + through) / 2).sum()
     defined = (positives.sum() > 0) & (negatives.sum() > 0) & ~jnp.isnan(scores).any()
     return jnp.where(defined, area, jnp.nan)
 
@@ -65,7 +65,7 @@ def average_precision(
     scores, positives, share = _descending("average_precision", scores, labels, where, weights)
     _, hits = before_and_through(scores, positives)
     _, passed = before_and_through(scores, share)
-    area = (positives * (hits / _positive(passed))).sum() / _positive(positives.sum())
+    area = (positives * (hits / divisor(passed))).sum() / divisor(positives.sum())
     return jnp.where(jnp.isnan(scores).any(), jnp.nan, area)
 
 
@@ -78,8 +78,3 @@ def _descending(name: str, scores: jax.Array, labels: Any, where: Any, weights: 
     _check.report(name, "labels must be 0 or 1", labels, lambda labels: (labels != 0) & (labels != 1))
     order = jnp.argsort(-scores)
     return -scores[order], (share * labels.astype(share.dtype))[order], share[order]
-
-
-def _positive(total: jax.Array) -> jax.Array:
-    """A total to divide by, or 1 where that is 0."""
-    return jnp.where(total == 0, 1, total)

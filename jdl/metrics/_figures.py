@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import root, widen
+from jdl.functional._numbers import divisor, root, widen
 
 Average = Literal["macro", "micro", "weighted"]
 
@@ -226,7 +226,7 @@ def _shares(name: str, matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Arr
 
 
 def _ratio(above: jax.Array, below: jax.Array) -> jax.Array:
-    return jnp.where(below == 0, 0, above / jnp.where(below == 0, 1, below))
+    return jnp.where(below == 0, 0, above / divisor(below))
 
 
 def _average(

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check, _ssim
 from jdl.functional._numbers import widen
@@ -131,6 +130,6 @@ def psnr(
     _check.same_shape("psnr", predictions=predictions, targets=targets)
     if predictions.ndim == 0:
         raise ValueError(f"psnr: predictions must be (batch, ...), got {_check.describe(predictions)}")
-    _check.within("psnr", float(np.finfo(np.float32).tiny), float("inf"), data_range=data_range)
+    _check.above_zero("psnr", data_range=data_range)
     errors = jnp.square(widen(predictions) - widen(jnp.asarray(targets))).mean(range(1, predictions.ndim))
     return reduce("psnr", 20 * jnp.log10(data_range) - 10 * jnp.log10(errors), where, weights, reduction)

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jdl.functional._numbers import divisor
 from jdl.metrics import _sums
 
 
@@ -21,7 +22,7 @@ def of(first: jax.Array, second: jax.Array, share: jax.Array) -> dict[str, _sums
     total = share.sum()
     pair = jnp.where(share == 0, 0, pair)
     start = jax.lax.dynamic_index_in_dim(pair, jnp.argmax(share != 0), 1)  # deviations from an entry: equals give exactly 0
-    beyond = (share * (pair - start)).sum(1, keepdims=True) / jnp.where(total == 0, 1, total)
+    beyond = (share * (pair - start)).sum(1, keepdims=True) / divisor(total)
     x, y = pair - start - beyond
     products = (share * jnp.stack([x * x, x * y, y * y])).sum(1)
     mean = _sums.add(_sums.add(_sums.zero((2,)), start.squeeze(1)), beyond.squeeze(1))
@@ -36,7 +37,7 @@ def merge(a: Any, b: Any) -> dict[str, _sums.Sum]:
     """The state of both."""
     weight = _sums.merge(a["weight"], b["weight"])
     total = _sums.value(weight)
-    share = _sums.value(b["weight"]) / jnp.where(total == 0, 1, total)
+    share = _sums.value(b["weight"]) / divisor(total)
     x, y = apart = _sums.difference(b["mean"], a["mean"])
     between = jnp.stack([x * x, x * y, y * y]) * (_sums.value(a["weight"]) * share)
     moments = _sums.add(_sums.merge(a["moments"], b["moments"]), between)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.metrics import _moments, _sums
 from jdl.metrics._metric import Metric
 from jdl.metrics._ties import before_and_through
@@ -61,7 +61,7 @@ def streaming_r2_score() -> Metric:
         variance, _, total = _sums.value(state["moments"])
         rest = variance + weight * jnp.square(bias)
         constant = jnp.where(rest == 0, 1.0, 0.0)
-        score = jnp.where(total == 0, constant, 1 - rest / jnp.where(total == 0, 1, total))
+        score = jnp.where(total == 0, constant, 1 - rest / divisor(total))
         return jnp.where(weight == 0, jnp.nan, score)
 
     return Metric(_moments.zero, update, _moments.merge, compute)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._reduce import Reduction, reduce
 from jdl.metrics._ties import before_and_through
 
@@ -56,7 +56,7 @@ def ndcg(
     sizes = before_and_through(ordered, jnp.ones_like(ordered))
     gained = (gains * (sums[1] - sums[0]) / (sizes[1] - sizes[0])).sum(-1)
     best = (-jnp.sort(-relevance, axis=-1) * jnp.broadcast_to(discount, relevance.shape)).sum(-1)
-    return reduce("ndcg", gained / jnp.where(best == 0, 1, best), where, weights, reduction)
+    return reduce("ndcg", gained / divisor(best), where, weights, reduction)
 
 
 def mean_reciprocal_rank(

@@ -9,6 +9,7 @@ import optax
 
 from jdl.functional import _check
 from jdl.functional._flat import flat
+from jdl.functional._numbers import divisor
 from jdl.optimizers._search import along
 
 
@@ -70,7 +71,7 @@ def levenberg_marquardt(
         of = lambda vector: flat(residuals(at(vector)))[0]
         errors, jacobian = of(vector), jax.jacfwd(of)(vector)
         scale = jnp.linalg.norm(jacobian, axis=0)
-        scale = jnp.where(scale == 0, 1, scale)
+        scale = divisor(scale)
         ridge = jnp.sqrt(state.damping).astype(vector.dtype) * jnp.diag(scale)
         q, r = jnp.linalg.qr(jnp.concatenate([jacobian, ridge]))
         step = -jax.scipy.linalg.solve_triangular(r, errors @ q[: errors.size])

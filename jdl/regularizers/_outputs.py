@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import rel_entr
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.functional._reduce import Reduction, reduce
 
 
@@ -122,7 +122,7 @@ def kl_sparsity(
     shape = h.shape[:-1]
     share = reduce("kl_sparsity", jnp.ones(shape, h.dtype), where, weights, "none")
     count = share.sum()
-    mean = (h * jnp.expand_dims(share, -1)).sum(range(len(shape))) / jnp.where(count == 0, 1, count)
+    mean = (h * jnp.expand_dims(share, -1)).sum(range(len(shape))) / divisor(count)
     mean = 1e-6 + (1 - 2e-6) * mean
     rate = jnp.broadcast_to(jnp.asarray(rate, mean.dtype), mean.shape)
     divergence = rel_entr(rate, mean) + rel_entr(1 - rate, 1 - mean)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
@@ -47,7 +47,7 @@ def average(step: Step, decay: float | jax.Array, *, debias: bool = False) -> St
     def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
         weight = decay * average["weight"] + (1 - decay) if debias else average["weight"]
         weight = jnp.asarray(weight, average["weight"].dtype)
-        share = (1 - decay) / jnp.where(weight == 0, 1, weight)  # a decay of 1 gives no step any weight
+        share = (1 - decay) / divisor(weight)  # a decay of 1 gives no step any weight
         return {"params": towards(average["params"], train_state.params, share), "weight": weight}
 
     return keeping("average", step, init, update)
