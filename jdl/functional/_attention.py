@@ -75,6 +75,7 @@ def attention(
     "Gemma 2", https://arxiv.org/abs/2408.00118; sinks: Xiao et al., "Efficient Streaming Language Models with Attention Sinks",
     https://arxiv.org/abs/2309.17453.
     """
+    mask, bias, sinks = (None if x is None else jnp.asarray(x) for x in (mask, bias, sinks))
     query, keys, values = _checked(query, keys, values, mask, bias, positions, sinks)
     _check.positive("attention", **({} if window is None else {"window": window}))
     _check.within("attention", 0, 1, rate=rate)
