@@ -11,21 +11,22 @@ PROJECTIONS = {
     "value": (FEATURES, FEATURES),
     "out": (FEATURES, FEATURES),
     "query_bias": (FEATURES,),
-    "key_bias": (FEATURES,),
     "value_bias": (FEATURES,),
     "out_bias": (FEATURES,),
 }
 
 
+BIASES = {"query": "query_bias", "key": "query_bias", "value": "value_bias", "out": "out_bias"}  # a key's changes nothing
+
+
 def params_of(arrays):
-    names = ("query", "key", "value", "out")
-    return {name: {"kernel": arrays[name], "bias": arrays[f"{name}_bias"]} for name in names}
+    return {name: {"kernel": arrays[name], "bias": arrays[bias]} for name, bias in BIASES.items()}
 
 
 def load(torch, attention, arrays):
     """The weights of a MultiheadAttention, as a call with them in place."""
     stacked = torch.cat([arrays[name].T for name in ("query", "key", "value")])
-    biases = torch.cat([arrays[f"{name}_bias"] for name in ("query", "key", "value")])
+    biases = torch.cat([arrays[BIASES[name]] for name in ("query", "key", "value")])
     return {
         "in_proj_weight": stacked,
         "in_proj_bias": biases,

@@ -11,7 +11,7 @@ from rows._row import Row, array
 SEQUENCES = (array(4, 5, 8),)
 RANK = (array(4, 8), r"\(batch, time, features\), got float32\[4, 8\]")
 INTEGERS = (array(4, 5, 8, dtype="int32"), "floating-point array, got int32")
-OTHER = (array(4, 5, 12), "12 features")
+OTHER = (array(4, 5, 12), "8 features, x is float32")
 
 
 def first(layer):
