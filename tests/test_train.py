@@ -65,6 +65,17 @@ def test_step_equals_optax_by_hand(key):
     assert after.step == 1
 
 
+def test_an_objective_may_be_scheduled(key):
+    """A function from the step to an objective: the strength of a penalty grows, in one program."""
+    schedule = optax.linear_schedule(0.0, 1.0, 4)
+    penalised = lambda count: train.objective(L.dense(1), losses.mean_squared_error, penalty=regularizers.l2(schedule(count)))
+    run = train.run(train.step(penalised, optax.sgd(0.0)), batch_size=8)
+    before = run.init(key, LINE)
+    _, measured = jax.jit(run.advance, static_argnums=2)(before, LINE, 6)
+    squares = sum((w**2).sum() for w in jax.tree.leaves(before.params))
+    np.testing.assert_allclose(measured["penalty"], jnp.array([0, 0.25, 0.5, 0.75, 1, 1]) * squares, rtol=1e-5)
+
+
 def test_chunks_don_t_change_a_run(key):
     """Order, keys and state depend on (key, epoch, step) alone: 13 steps at once equal 4, 7 and 2, to the bit."""
     run = run_of(NOISY)

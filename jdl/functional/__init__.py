@@ -12,6 +12,9 @@ from jdl.functional._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.functional._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
 from jdl.functional._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.functional._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
+from jdl.functional._attention import attention as attention
+from jdl.functional._attention_cache import attention_cache as attention_cache
+from jdl.functional._attention_cache import extend_cache as extend_cache
 from jdl.functional._attention_pool import attention_pool as attention_pool
 from jdl.functional._avg_pool import avg_pool as avg_pool
 from jdl.functional._avg_pool import lp_pool as lp_pool
@@ -66,6 +69,10 @@ from jdl.functional._orthogonal import orthogonal as orthogonal
 from jdl.functional._pad import center_crop as center_crop
 from jdl.functional._pad import crop as crop
 from jdl.functional._pad import pad as pad
+from jdl.functional._positions import alibi as alibi
+from jdl.functional._positions import relative_buckets as relative_buckets
+from jdl.functional._positions import sinusoidal as sinusoidal
+from jdl.functional._positions import sinusoidal_grid as sinusoidal_grid
 from jdl.functional._rectifiers import crelu as crelu
 from jdl.functional._rectifiers import prelu as prelu
 from jdl.functional._rectifiers import rrelu as rrelu
@@ -73,6 +80,7 @@ from jdl.functional._rectifiers import squared_relu as squared_relu
 from jdl.functional._resize import resize as resize
 from jdl.functional._resize import upsample as upsample
 from jdl.functional._roi_align import roi_align as roi_align
+from jdl.functional._rope import rope as rope
 from jdl.functional._shrink import hard_shrink as hard_shrink
 from jdl.functional._shrink import soft_shrink as soft_shrink
 from jdl.functional._shrink import tanh_shrink as tanh_shrink

@@ -35,6 +35,7 @@ from jdl.layers._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.layers._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
 from jdl.layers._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.layers._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
+from jdl.layers._attention import attention as attention
 from jdl.layers._attention_pool import attention_pool as attention_pool
 from jdl.layers._batch_norm import batch_norm as batch_norm
 from jdl.layers._batch_norm import batch_renorm as batch_renorm
@@ -98,6 +99,8 @@ from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._pool import min_pool as min_pool
 from jdl.layers._pool import soft_pool as soft_pool
 from jdl.layers._pool import sum_pool as sum_pool
+from jdl.layers._relative_position_bias import relative_position_bias as relative_position_bias
+from jdl.layers._remat import remat as remat
 from jdl.layers._resize import resize as resize
 from jdl.layers._resize import upsample as upsample
 from jdl.layers._rezero import rezero as rezero
@@ -109,6 +112,7 @@ from jdl.layers._shuffle import pixel_unshuffle as pixel_unshuffle
 from jdl.layers._spectral_norm import spectral_norm as spectral_norm
 from jdl.layers._squeeze_excite import squeeze_excite as squeeze_excite
 from jdl.layers._token_drop import token_drop as token_drop
+from jdl.layers._transformer import transformer_block as transformer_block
 from jdl.layers._unfold import fold as fold
 from jdl.layers._unfold import unfold as unfold
 from jdl.layers._unit_norm import unit_norm as unit_norm

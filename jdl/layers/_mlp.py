@@ -11,6 +11,7 @@ from jdl.functional import _check
 from jdl.layer import Layer, chain, compose
 from jdl.layers._dense import dense
 from jdl.layers._dropout import dropout as dropout_layer
+from jdl.layers._fitted import fitted
 
 
 def mlp(
@@ -108,15 +109,12 @@ def gated_mlp(
 
         return forward
 
-    def of(x: Any) -> Layer:
+    def choose(x: Any) -> Layer:
         x = _check.floating("gated_mlp", x)
         _check.rank("gated_mlp", x, range(1, 65), "(..., features)")
         return ending_in(x.shape[-1] if features is None else features)
 
-    def apply(params: dict, state: dict, x: Any, *, key: Any = None, train: bool = False) -> tuple[jax.Array, dict]:
-        return of(x).apply(params, state, x, key=key, train=train)
-
-    return Layer(lambda key, x: of(x).init(key, x), apply)
+    return fitted(choose)
 
 
 def swiglu(

@@ -24,13 +24,14 @@ class Step(NamedTuple):
     update: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
 
-def step(objective: Objective, optimizer: optax.GradientTransformation) -> Step:
+def step(objective: Objective | Callable[[jax.Array], Objective], optimizer: optax.GradientTransformation) -> Step:
     """Makes the step that follows the objective's gradient with an Optax optimizer.
 
     Optimizers that search along a line (`optax.lbfgs`) get the value, the gradient and the function of params.
 
     Args:
-      objective: what to minimise.
+      objective: what to minimise; or a function from the number of steps taken to it, for what is scheduled: the strength of a
+        penalty, a rate of dropout, a temperature. `lambda count: train.objective(model, loss, penalty=l2(schedule(count)))`.
       optimizer: any Optax optimizer; its hyperparameters may be traced.
 
     Returns:
@@ -47,17 +48,19 @@ def step(objective: Objective, optimizer: optax.GradientTransformation) -> Step:
       1
     """
     optimizer = optax.with_extra_args_support(optimizer)
+    at = (lambda count: objective) if isinstance(objective, Objective) else objective
 
     def init(key: jax.Array, batch: Any) -> TrainState:
-        params, state = objective.init(derive(key, "init"), batch)
         count = lambda: jnp.zeros((), jnp.int32)
+        params, state = at(count()).init(derive(key, "init"), batch)
         return TrainState(params, state, optimizer.init(params), derive(key, "train"), count(), count(), count())
 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         key = derive(train_state.key, "step", train_state.step)
         params, state = train_state.params, train_state.state
-        (value, (new, metrics)), gradient = jax.value_and_grad(objective.apply, has_aux=True)(params, state, batch, key)
-        value_of = lambda params: objective.apply(params, state, batch, key)[0]
+        apply = at(train_state.step).apply
+        (value, (new, metrics)), gradient = jax.value_and_grad(apply, has_aux=True)(params, state, batch, key)
+        value_of = lambda params: apply(params, state, batch, key)[0]
         search = {"value": value, "grad": gradient, "value_fn": value_of}
         updates, optimizer_state = optimizer.update(gradient, train_state.optimizer_state, params, **search)
         params = optax.apply_updates(params, updates)

@@ -1,0 +1,216 @@
+"""Scaled dot-product attention: one function for every variant."""
+
+import math
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional import _check
+from jdl.functional._dropout import dropout
+from jdl.functional._numbers import widen
+
+Backend = Literal["auto", "xla", "chunked"]
+_CHUNK_BYTES = 2**24  # of logits at a time in "chunked": a few caches' worth
+_PLAIN_BYTES = 2**29  # of logits, above which "auto" chooses "chunked"
+
+
+def attention(
+    query: jax.Array,
+    keys: jax.Array,
+    values: jax.Array,
+    *,
+    mask: jax.Array | None = None,
+    bias: jax.Array | None = None,
+    causal: bool = False,
+    window: int | None = None,
+    positions: tuple[jax.Array, jax.Array] | None = None,
+    scale: float | jax.Array | None = None,
+    soft_cap: float | jax.Array | None = None,
+    sinks: jax.Array | None = None,
+    rate: float | jax.Array = 0.0,
+    key: jax.Array | None = None,
+    return_weights: bool = False,
+    backend: Backend = "auto",
+) -> Any:
+    """Mixes values by how well their keys fit a query: `softmax(scale * query keys^T + bias) values`, for every head.
+
+    A query that may see no key gets zeros, and what is masked has no influence, not even through gradients.
+
+    Args:
+      query: `(batch, time, heads, width)`.
+      keys: `(batch, memory, kv_heads, width)`; `kv_heads` divides `heads`, and neighbouring heads share keys and values
+        (grouped-query attention; multi-query with one).
+      values: `(batch, memory, kv_heads, value_width)`.
+      mask: bools, `(batch, memory)` for the keys that count, or `(batch or 1, heads or 1, time, memory)` for what each query sees.
+      bias: added to the logits, `(batch or 1, heads or 1, time, memory)`.
+      causal: whether a query sees no key of a later position.
+      window: how many of the latest positions a query sees, its own included; without `causal` it sees as many ahead. At least 1.
+      positions: integers `(batch or 1, time)` of queries and `(batch or 1, memory)` of keys, by which `causal` and `window` go; a
+        negative one marks a key that isn't there. 0, 1, 2, ... if not given.
+      scale: of the logits, `1 / sqrt(width)` if not given.
+      soft_cap: bounds the logits smoothly: `cap * tanh(logits / cap)`, above 0.
+      sinks: `(heads,)`, a logit for each head that takes its share of the softmax and gives nothing.
+      rate: probability of dropping a weight, in [0, 1]; may be traced. Used where there is a `key`.
+      key: a typed key for dropout; nothing is dropped without.
+      return_weights: whether to return `(output, weights)`, the weights `(batch, heads, time, memory)` after dropout.
+      backend: `"xla"`, plain; `"chunked"`, which takes memory linear in `time` by computing some queries at a time, again in the
+        backward pass; `"auto"`, plain unless its logits take more than half a gibibyte.
+
+    Returns:
+      `(batch, time, heads, value_width)` in the dtype of `values`; logits and softmax are of float32 at least.
+
+    Raises:
+      ValueError: if ranks or sizes don't fit, or an option is out of range.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import functional
+      >>> x = jnp.arange(3.0).reshape(1, 3, 1, 1)
+      >>> functional.attention(0 * x, x, x, causal=True).ravel().tolist()
+      [0.0, 0.5, 1.0]
+
+    Source: Vaswani et al., "Attention Is All You Need", https://arxiv.org/abs/1706.03762; groups: Ainslie et al., "GQA",
+    https://arxiv.org/abs/2305.13245; windows: Beltagy et al., "Longformer", https://arxiv.org/abs/2004.05150; caps: Gemma Team,
+    "Gemma 2", https://arxiv.org/abs/2408.00118; sinks: Xiao et al., "Efficient Streaming Language Models with Attention Sinks",
+    https://arxiv.org/abs/2309.17453.
+    """
+    mask, bias, sinks = (None if x is None else jnp.asarray(x) for x in (mask, bias, sinks))
+    query, keys, values = _checked(query, keys, values, mask, bias, positions, sinks)
+    _check.positive("attention", **({} if window is None else {"window": window}))
+    _check.within("attention", 0, 1, rate=rate)
+    _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
+    (batch, time, heads, width), memory = query.shape, keys.shape[1]
+    scale = 1 / math.sqrt(width) if scale is None else scale
+    if mask is not None and mask.ndim == 2:
+        mask = jnp.expand_dims(mask, (1, 2))
+    if positions is None and (causal or window):
+        positions = jnp.arange(time).reshape(1, -1), jnp.arange(memory).reshape(1, -1)
+
+    def some(query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
+        logits = scale * _products(query, keys)
+        if soft_cap is not None:
+            logits = soft_cap * jnp.tanh(logits / soft_cap)
+        logits = logits if bias is None else logits + bias
+        seen = visible(at, positions[1], causal, window) if positions else None
+        seen = mask if seen is None else seen if mask is None else seen & mask
+        weights = _softmax(logits, seen, sinks)
+        weights = weights if key is None else dropout(key, weights, rate)
+        output = _mixtures(weights, values)
+        return (output, weights) if return_weights else output
+
+    at = positions[0] if positions else None
+    size = 4 * batch * heads * memory  # bytes of the logits of one query of each sample
+    if backend == "chunked" or (backend == "auto" and size * time > _PLAIN_BYTES):
+        return _in_chunks(some, max(1, min(time, _CHUNK_BYTES // size)), query, mask, bias, at, key)
+    return some(query, mask, bias, at, key)
+
+
+def visible(query_positions: jax.Array, key_positions: jax.Array, causal: bool, window: int | None) -> jax.Array:
+    """Which keys a query sees, `(batch or 1, 1, time, memory)`, by positions `(batch or 1, time)` and `(batch or 1, memory)`."""
+    at, of = jnp.expand_dims(query_positions, (1, 3)), jnp.expand_dims(key_positions, (1, 2))
+    seen = jnp.broadcast_to(of >= 0, jnp.broadcast_shapes(at.shape, of.shape))
+    if causal:
+        seen &= of <= at
+    if window:
+        seen &= (at - of < window) & (of - at < window)
+    return seen
+
+
+def _checked(query: Any, keys: Any, values: Any, mask: Any, bias: Any, positions: Any, sinks: Any) -> tuple[jax.Array, ...]:
+    """The three arrays, as JAX's; raises unless all fit."""
+    query, keys, values = (
+        _check.floating("attention", x, what) for x, what in ((query, "query"), (keys, "keys"), (values, "values"))
+    )
+    for what, x in (("query", query), ("keys", keys), ("values", values)):
+        if x.ndim != 4:
+            raise ValueError(f"attention: {what} must be (batch, time, heads, width), got {_check.describe(x)}")
+    (batch, time, heads, width), (memory, kv_heads) = query.shape, keys.shape[1:3]
+    if keys.shape[::3] != (batch, width) or values.shape[:3] != keys.shape[:3] or heads % kv_heads:
+        given = f"query is {_check.describe(query)}, keys {_check.describe(keys)}, values {_check.describe(values)}"
+        raise ValueError(f"attention: batch and width must be equal, and heads a multiple of those of keys and values; {given}")
+    full = (batch, heads, time, memory)
+    for what, x in (("mask", mask), ("bias", bias)):
+        if x is not None and not (what == "mask" and x.shape == (batch, memory)) and not _fits(x.shape, full):
+            short = f"{[batch, memory]} or " if what == "mask" else ""
+            raise ValueError(
+                f"attention: {what} must be {short}{list(full)}, with 1 where it is the same, got {_check.describe(x)}"
+            )
+    if mask is not None and mask.dtype != bool:
+        raise TypeError(f"attention: mask must be bools, True for what is seen, got {_check.describe(mask)}")
+    for what, x, size in zip(("queries", "keys"), positions or (), (time, memory)):
+        if not _fits(x.shape, (batch, size)) or not jnp.issubdtype(x.dtype, jnp.integer):
+            raise ValueError(f"attention: positions of {what} must be integers {[batch, size]}, got {_check.describe(x)}")
+    if sinks is not None and sinks.shape != (heads,):
+        raise ValueError(f"attention: sinks must be one for each of {heads} heads, got {_check.describe(sinks)}")
+    return query, keys, values
+
+
+def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
+    return len(shape) == len(full) and all(size in (1, whole) for size, whole in zip(shape, full))
+
+
+def _products(query: jax.Array, keys: jax.Array) -> jax.Array:
+    """Of every query with every key, `(batch, heads, time, memory)`, of float32 at least."""
+    batch, time, heads, width = query.shape
+    kv_heads = keys.shape[2]
+    groups = query.reshape(batch, time, kv_heads, heads // kv_heads, width)
+    wide = jnp.promote_types(jnp.result_type(query, keys), jnp.float32)
+    products = jnp.einsum("btkgd,bskd->bkgts", groups, keys, preferred_element_type=wide)
+    return products.reshape(batch, heads, time, keys.shape[1])
+
+
+def _mixtures(weights: jax.Array, values: jax.Array) -> jax.Array:
+    batch, heads, time, memory = weights.shape
+    kv_heads, width = values.shape[2:]
+    groups = weights.astype(values.dtype).reshape(batch, kv_heads, heads // kv_heads, time, memory)
+    return jnp.einsum("bkgts,bskd->btkgd", groups, values).reshape(batch, time, heads, width)
+
+
+def _softmax(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> jax.Array:
+    """Along the last axis, over what is seen, with a further logit for each head; zeros where nothing is."""
+    if seen is None and sinks is None:
+        return jax.nn.softmax(logits)
+    if seen is not None:
+        logits = jnp.where(seen, logits, -jnp.inf)
+    top = logits.max(-1, keepdims=True, initial=-jnp.inf)
+    if sinks is not None:
+        sinks = jnp.broadcast_to(widen(sinks).reshape(1, -1, 1, 1), top.shape)
+        top = jnp.maximum(top, sinks)
+    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+    parts = jnp.exp(logits - top)
+    total = parts.sum(-1, keepdims=True)
+    if sinks is not None:
+        total = total + jnp.exp(sinks - top)
+    return parts / jnp.where(total == 0, 1, total)
+
+
+def _in_chunks(some: Any, chunk: int, query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
+    """Calls `some` for `chunk` queries at a time, in the backward pass again."""
+    time = query.shape[1]
+    chunks = -(-time // chunk)
+
+    def cut(x: Any, axis: int) -> Any:  # to (chunks, ...), or None if it is the same for all queries
+        if x is None or x.shape[axis] == 1:
+            return None
+        pad = [(0, 0)] * x.ndim
+        pad[axis] = (0, chunks * chunk - time)
+        x = jnp.pad(x, pad)
+        return jnp.moveaxis(x.reshape(*x.shape[:axis], chunks, chunk, *x.shape[axis + 1 :]), axis, 0)
+
+    parts = cut(query, 1), cut(mask, 2), cut(bias, 2), cut(at, 1)
+    parts = parts if parts[0] is not None else (jnp.expand_dims(query, 0), *parts[1:])
+    keys = None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(chunks))
+
+    @jax.checkpoint
+    def one(parts: Any) -> Any:
+        (query, *rest), key = parts
+        whole = [x if x is not None else y for x, y in zip(rest, (mask, bias, at))]
+        return some(query, *whole, key)
+
+    joined = lambda x, axis: x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
+    stacked = jax.lax.map(one, (parts, keys))
+    output = lambda x: joined(jnp.moveaxis(x, 0, 1), 1)[:, :time]
+    if not isinstance(stacked, tuple):
+        return output(stacked)
+    return output(stacked[0]), joined(jnp.moveaxis(stacked[1], 0, 2), 2)[:, :, :time]
