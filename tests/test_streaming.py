@@ -307,7 +307,7 @@ def test_more_samples_than_there_is_room_for():
     state = metric.update(metric.init(), *batch)
     assert metric.compute(metric.update(state, *batch, where=jnp.array([False, True]))) == 1
     for over in (lambda: metric.update(state, *batch), lambda: metric.merge(state, state)):
-        with pytest.raises(ValueError, match="capacity=3 samples, got 4"):
+        with pytest.raises(ValueError, match="capacity=3 samples, found 4"):
             over()
     full = jax.jit(metric.update)(state, *batch)
     assert jnp.isnan(metric.compute(full))

@@ -33,6 +33,8 @@ from jdl.metrics._confusion import confusion as confusion
 from jdl.metrics._confusion import confusion_matrix as confusion_matrix
 from jdl.metrics._curves import average_precision as average_precision
 from jdl.metrics._curves import roc_auc as roc_auc
+from jdl.metrics._detection import mean_average_precision as mean_average_precision
+from jdl.metrics._detection import streaming_mean_average_precision as streaming_mean_average_precision
 from jdl.metrics._figures import balanced_accuracy as balanced_accuracy
 from jdl.metrics._figures import classification_report as classification_report
 from jdl.metrics._figures import cohen_kappa as cohen_kappa

@@ -1,13 +1,13 @@
 """A stream that is kept whole, for figures that need all samples at once."""
 
+import functools
 from collections.abc import Callable
 
 import jax
-import jax.core
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.metrics import _sums
+from jdl.metrics import _room, _sums
 from jdl.metrics._metric import Metric
 
 
@@ -40,32 +40,17 @@ def collect(function: Callable[..., jax.Array], *, capacity: int) -> Metric:
     _check.positive("collect", capacity=capacity)
 
     def init():
-        samples = {name: jnp.zeros(capacity, float) for name in ("predictions", "targets", "weights")}
-        return samples | {"count": jnp.zeros((), jnp.int32)}
-
-    def put(state, samples, counts, number):
-        """Writes the samples that count behind those that are there."""
-        places = jnp.where(counts, state["count"] + jnp.cumsum(counts) - 1, capacity)
-        full = {name: state[name].at[places].set(sample.astype(float), mode="drop") for name, sample in samples.items()}
-        count = state["count"] + number
-        if not isinstance(count, jax.core.Tracer) and count > capacity:
-            raise ValueError(f"collect: there is room for capacity={capacity} samples, got {count}")
-        return full | {"count": jnp.minimum(count, capacity + 1).astype(jnp.int32)}  # so that it never wraps around
+        return _room.empty(capacity, predictions=(), targets=(), weights=())
 
     def update(state, predictions, targets, *, where=None, weights=None):
         targets = _check.array(targets)
         _check.same_shape("collect", predictions=predictions, targets=targets)
         share = _sums.shares("collect", predictions.shape, where, weights).ravel()
         samples = {"predictions": predictions.ravel(), "targets": jnp.ravel(targets), "weights": share}
-        return put(state, samples, share != 0, (share != 0).sum())
-
-    def merge(a, b):
-        samples = {name: sample for name, sample in b.items() if name != "count"}
-        return put(a, samples, jnp.arange(capacity) < b["count"], b["count"])
+        return _room.put("collect", state, samples, share != 0)
 
     def compute(state):
-        counts = jnp.arange(capacity) < state["count"]
-        value = function(state["predictions"], state["targets"], where=counts, weights=state["weights"])
+        value = function(state["predictions"], state["targets"], where=_room.there(state), weights=state["weights"])
         return jnp.where(state["count"] > capacity, jnp.nan, value)
 
-    return Metric(init, update, merge, compute)
+    return Metric(init, update, functools.partial(_room.merge, "collect"), compute)
