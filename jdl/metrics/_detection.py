@@ -168,22 +168,23 @@ def _matches(boxes, scores, labels, targets, target_labels, crowds, *, limits) -
         return taken, (hit, hit | (crowd < limits))
 
     order = jnp.argsort(-scores)
-    _, found = jax.lax.scan(step, jnp.zeros((len(limits), targets.shape[0]), bool), (single[order], crowd[order]))
-    return tuple(jnp.zeros_like(x).at[order].set(x) for x in found)
+    _, (hits, counts) = jax.lax.scan(step, jnp.zeros((len(limits), targets.shape[0]), bool), (single[order], crowd[order]))
+    return jnp.zeros_like(hits).at[order].set(hits), jnp.zeros_like(counts).at[order].set(counts)
 
 
 def _average_precisions(state: Any, targets: jax.Array) -> jax.Array:
     """A number for each class and threshold."""
     order = jnp.argsort(jnp.where(_room.there(state), -state["scores"], jnp.inf))
-    scores, labels, hits, weights = (state[name][order] for name in ("scores", "labels", "hits", "weights"))
+    hits, weights = state["hits"][order].T, state["weights"][order].T
+    scores, labels = (jnp.broadcast_to(state[name][order], hits.shape) for name in ("scores", "labels"))
 
-    def of_class(label: jax.Array, total: jax.Array, hits: jax.Array, weights: jax.Array) -> jax.Array:
+    def of_class(own: tuple[jax.Array, jax.Array]) -> jax.Array:
+        label, total = own
         amounts = jnp.where(labels == label, weights, 0)
         (_, hit), (_, passed) = (before_and_through(-scores, x) for x in (amounts * hits, amounts))
-        greatest = jax.lax.cummax(hit / divisor(passed), reverse=True)
-        first = jnp.searchsorted(_RECALLS * hit, jnp.arange(_RECALLS + 1) * total)  # free of rounding, for whole numbers
-        return jnp.append(greatest, 0)[first].mean()
+        greatest = jax.lax.cummax(hit / divisor(passed), 1, reverse=True)
+        wanted = jnp.arange(_RECALLS + 1) * total
+        first = jax.vmap(lambda hit: jnp.searchsorted(_RECALLS * hit, wanted))(hit)  # free of rounding, for whole numbers
+        return jnp.take_along_axis(jnp.pad(greatest, ((0, 0), (0, 1))), first, 1).mean(1)
 
-    over_thresholds = jax.vmap(of_class, in_axes=(None, None, 1, 1))
-    labels_and_targets = jnp.arange(len(targets)), targets
-    return jax.lax.map(lambda own: over_thresholds(*own, hits, weights), labels_and_targets)
+    return jax.lax.map(of_class, (jnp.arange(len(targets)), targets))
