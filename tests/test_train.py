@@ -1,5 +1,7 @@
 """Objectives, steps and runs."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -74,6 +76,60 @@ def test_an_objective_may_be_scheduled(key):
     _, measured = jax.jit(run.advance, static_argnums=2)(before, LINE, 6)
     squares = sum((w**2).sum() for w in jax.tree.leaves(before.params))
     np.testing.assert_allclose(measured["penalty"], jnp.array([0, 0.25, 0.5, 0.75, 1, 1]) * squares, rtol=1e-5)
+
+
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(key):
+    """Accumulation 4 x 8 equals 32; batch norm's running statistics have seen four batches."""
+    model = L.chain(L.dense(8), jnp.tanh, L.dense(1))
+    objective = train.objective(model, losses.mean_squared_error, metrics={"absolute": losses.mean_absolute_error})
+    batch = tuple(a[:32] for a in LINE)
+    steps = [train.step(objective, optax.sgd(0.1, momentum=0.9), **named) for named in ({}, {"gradient": train.accumulate(4)})]
+    whole, parts = (jax.jit(step.update)(step.init(jax.random.clone(key), batch), batch) for step in steps)
+    chex.assert_trees_all_close((whole[0].params, whole[1]), (parts[0].params, parts[1]), rtol=1e-5, atol=1e-6)
+
+    normed = train.objective(L.chain(L.batch_norm(momentum=0.5), L.dense(1)), losses.mean_squared_error)
+    step = train.step(normed, optax.sgd(0.1), gradient=train.accumulate(4))
+    after, _ = jax.jit(step.update)(step.init(key, batch), batch)
+    mean = functools.reduce(lambda mean, part: (mean + part.mean()) / 2, np.split(np.asarray(batch[0]), 4), 0.0)
+    np.testing.assert_allclose(after.state["0"]["mean"], [mean], rtol=1e-5)
+
+
+def test_parts_that_do_not_divide_a_batch_are_an_error(key):
+    objective = train.objective(L.dense(1), losses.mean_squared_error)
+    step = train.step(objective, optax.sgd(0.1), gradient=train.accumulate(3))
+    with pytest.raises(ValueError, match="accumulate: 3 parts don't divide a batch of 40 samples"):
+        jax.eval_shape(step.update, step.init(key, LINE), LINE)
+    with pytest.raises(ValueError, match="times must be a positive integer"):
+        train.accumulate(0)
+
+
+@pytest.mark.parametrize("where", ["inputs", "targets"])
+def test_a_step_that_is_not_finite_changes_nothing(key, where):
+    """To the bit: params, optimizer, batch norm, average, keys and counts are those of the run without that batch."""
+    objective = train.objective(NOISY, losses.mean_squared_error)
+    step = train.skip_nonfinite(train.average(train.step(objective, optax.adam(0.1)), 0.9))
+    bad = tuple(a.at[3].set(jnp.nan) if name == where else a for name, a in zip(("inputs", "targets"), LINE))
+    update, skipped = jax.jit(step.update), []
+    with_it = without = step.init(key, LINE)
+    for batch in (LINE, bad, LINE, bad, bad, LINE):
+        with_it, measured = update(with_it, batch)
+        skipped.append(measured["skipped"].item())
+    for _ in range(3):
+        without, _ = update(without, LINE)
+    assert skipped == [0, 1, 0, 1, 1, 0]
+    chex.assert_trees_all_equal(with_it, without)
+
+
+def test_a_member_skips_alone(key):
+    step = train.skip_nonfinite(train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(0.1)))
+    keys = jax.random.split(key, 3)
+    before = jax.vmap(step.init, (0, None))(keys, LINE)
+    batches = tuple(jnp.stack([a, a.at[0].set(jnp.inf), a]) for a in LINE)
+    after, measured = jax.jit(jax.vmap(step.update))(before, batches)
+    assert measured["skipped"].tolist() == [0, 1, 0]
+    assert after.step.tolist() == [1, 0, 1]
+    changed = (after.params["kernel"] != before.params["kernel"]).any((1, 2))
+    assert changed.tolist() == [True, False, True]
 
 
 def test_chunks_don_t_change_a_run(key):

@@ -1,5 +1,6 @@
 """Transforms of weights, against definitions in NumPy, in training, inside other layers and around them."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -443,3 +444,41 @@ def test_kernels_are_floats_with_an_axis(name):
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(jnp.ones((2, 3)))
+
+
+def test_precision_computes_in_half_and_keeps_weights_and_statistics_in_single(key, normal):
+    model, x = L.chain(L.dense(4), L.batch_norm(), jnp.tanh, L.dense(2)), normal(5, 3)
+    half = L.precision(model, "bfloat16")
+    params, state = half.init(key, x)
+    chex.assert_trees_all_equal((params, state), model.init(jax.random.clone(key), x))
+    step = jax.jit(lambda params: jax.value_and_grad(lambda p: half.apply(p, state, x, train=True)[0].sum())(params))
+    value, gradient = step(params)
+    assert value.dtype == "bfloat16"
+    assert {a.dtype.name for a in jax.tree.leaves(gradient)} == {"float32"}
+    low = jax.tree.map(lambda a: a.astype("bfloat16"), params)
+    expected, new = model.apply(low, state, x.astype("bfloat16"), train=True)
+    output, own = half.apply(params, state, x, train=True)
+    assert_equal(output, expected)
+    assert_equal(own, new)
+    assert own["1"]["mean"].dtype == "float32"
+    table = L.precision(L.embedding(5, 3), "bfloat16")  # whose input is of integers
+    assert table.apply(*table.init(jax.random.clone(key), jnp.arange(5)), jnp.arange(5))[0].dtype == "bfloat16"
+    with pytest.raises(TypeError, match="dtype must be of floating point"):
+        L.precision(model, "int8")
+
+
+def test_members_of_an_ensemble_are_networks_of_their_own(key, normal):
+    model, x = L.chain(L.dense(4), L.batch_norm(), L.dropout(0.5)), normal(5, 3)
+    many = L.ensemble(model, 3)
+    params, state = many.init(key, x)
+    outputs, new = many.apply(params, state, x)
+    assert outputs.shape == (3, 5, 4) and new["1"]["mean"].shape == (3, 4)
+    kernels = params["0"]["kernel"]
+    assert not np.array_equal(kernels[0], kernels[1])
+    for i in range(3):
+        member = jax.tree.map(lambda a: a[i], (params, state))  # noqa: B023
+        assert_close(outputs[i], model.apply(*member, x)[0])
+    dropped = many.apply(params, state, x, key=jax.random.clone(key), train=True)[0] == 0
+    assert not np.array_equal(dropped[0], dropped[1]), "each draws by itself"
+    with pytest.raises(ValueError, match="members must be a positive integer"):
+        L.ensemble(model, 0)

@@ -60,6 +60,7 @@ from jdl.layers._dynamic_tanh import dynamic_tanh as dynamic_tanh
 from jdl.layers._einsum import einsum as einsum
 from jdl.layers._embedding import embedding as embedding
 from jdl.layers._embedding import embedding_bag as embedding_bag
+from jdl.layers._ensemble import ensemble as ensemble
 from jdl.layers._fold import fold_batch_norm as fold_batch_norm
 from jdl.layers._fractional_max_pool import fractional_max_pool as fractional_max_pool
 from jdl.layers._gaussian_noise import gaussian_dropout as gaussian_dropout
@@ -99,6 +100,7 @@ from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._pool import min_pool as min_pool
 from jdl.layers._pool import soft_pool as soft_pool
 from jdl.layers._pool import sum_pool as sum_pool
+from jdl.layers._precision import precision as precision
 from jdl.layers._relative_position_bias import relative_position_bias as relative_position_bias
 from jdl.layers._remat import remat as remat
 from jdl.layers._resize import resize as resize

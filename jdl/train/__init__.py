@@ -1,5 +1,6 @@
 """Floor 4: the pure part of training. An objective, a step, a run: each a pair of pure functions, each made from the one before."""
 
+from jdl.train._accumulate import accumulate as accumulate
 from jdl.train._average import average as average
 from jdl.train._average import averaged as averaged
 from jdl.train._average import stochastic_weight_average as stochastic_weight_average
@@ -13,6 +14,7 @@ from jdl.train._order import shuffled as shuffled
 from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
+from jdl.train._skip import skip_nonfinite as skip_nonfinite
 from jdl.train._soup import greedy_soup as greedy_soup
 from jdl.train._soup import soup as soup
 from jdl.train._state import TrainState as TrainState

@@ -1,5 +1,6 @@
 """One step of training, and what maps steps to steps."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ import optax
 from jdl.layer import derive
 from jdl.train._objective import Objective
 from jdl.train._state import TrainState
+
+_value_and_gradient = functools.partial(jax.value_and_grad, has_aux=True)
 
 
 class Step(NamedTuple):
@@ -24,7 +27,12 @@ class Step(NamedTuple):
     update: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
 
 
-def step(objective: Objective | Callable[[jax.Array], Objective], optimizer: optax.GradientTransformation) -> Step:
+def step(
+    objective: Objective | Callable[[jax.Array], Objective],
+    optimizer: optax.GradientTransformation,
+    *,
+    gradient: Callable[[Callable], Callable] = _value_and_gradient,
+) -> Step:
     """Makes the step that follows the objective's gradient with an Optax optimizer.
 
     Optimizers that search along a line (`optax.lbfgs`) get the value, the gradient and the function of params.
@@ -33,6 +41,8 @@ def step(objective: Objective | Callable[[jax.Array], Objective], optimizer: opt
       objective: what to minimise; or a function from the number of steps taken to it, for what is scheduled: the strength of a
         penalty, a rate of dropout, a temperature. `lambda count: train.objective(model, loss, penalty=l2(schedule(count)))`.
       optimizer: any Optax optimizer; its hyperparameters may be traced.
+      gradient: how the gradient is computed, such as `train.accumulate(4)`: from `apply` of an objective to a function of the same
+        arguments that returns `((loss, (state, metrics)), gradient)`.
 
     Returns:
       A Step.
@@ -59,10 +69,10 @@ def step(objective: Objective | Callable[[jax.Array], Objective], optimizer: opt
         key = derive(train_state.key, "step", train_state.step)
         params, state = train_state.params, train_state.state
         apply = at(train_state.step).apply
-        (value, (new, metrics)), gradient = jax.value_and_grad(apply, has_aux=True)(params, state, batch, key)
+        (value, (new, metrics)), slope = gradient(apply)(params, state, batch, key)
         value_of = lambda params: apply(params, state, batch, key)[0]
-        search = {"value": value, "grad": gradient, "value_fn": value_of}
-        updates, optimizer_state = optimizer.update(gradient, train_state.optimizer_state, params, **search)
+        search = {"value": value, "grad": slope, "value_fn": value_of}
+        updates, optimizer_state = optimizer.update(slope, train_state.optimizer_state, params, **search)
         params = optax.apply_updates(params, updates)
         return train_state.replace(params=params, state=new, optimizer_state=optimizer_state, step=train_state.step + 1), metrics
 

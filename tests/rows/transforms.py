@@ -50,4 +50,5 @@ ROWS = (
         lambda: L.lora(L.drop_connect(L.weight_norm(L.weight_standardization(L.dense(3))), 0.5), 2),
         draws=True,
     ),
+    _dense("ensemble", lambda: L.chain(L.ensemble(L.chain(L.dense(3), L.dropout(0.3)), 2), lambda y: y.mean(0)), draws=True),
 )
