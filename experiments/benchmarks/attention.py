@@ -31,7 +31,8 @@ def memory(length, heads=8, width=64):
         for backend in ("xla", "chunked"):
             attention = functools.partial(functional.attention, causal=True, backend=backend)
             program = jax.jit(derive(attention)).lower(shape, shape, shape).compile()
-            megabytes.append(program.memory_analysis().temp_size_in_bytes / 1e6)
+            analysis = program.memory_analysis()
+            megabytes.append(analysis.temp_size_in_bytes / 1e6 if analysis else np.nan)
         table.add_row(name, *(f"{m:.0f}" for m in megabytes), f"{megabytes[0] / megabytes[1]:.1f}")
     rich.print(table)
 
