@@ -1,0 +1,59 @@
+"""Rows of mixtures of experts, and of attention without multiple heads or without logits."""
+
+import jax.numpy as jnp
+
+from jdl import layers as L
+from rows._row import Row, array
+from rows.attention import INTEGERS, OTHER, RANK, SEQUENCES, first
+
+MEMORY = (array(4, 3, 6),)
+
+
+def expert(**options):
+    return L.mlp([7, 6], activation=jnp.tanh, **options)
+
+
+ROWS = (
+    Row(
+        "mixture_of_experts",
+        lambda: first(L.mixture_of_experts(expert(), 5)),
+        SEQUENCES,
+        wrong=(RANK, INTEGERS),
+        misfits=(OTHER,),
+    ),
+    Row(
+        "mixture_of_experts_with_capacity",
+        lambda: first(
+            L.mixture_of_experts(expert(dropout=0.2), 3, k=1, capacity_factor=0.8, shared=L.dense(6), jitter=0.1, noise=True)
+        ),
+        SEQUENCES,
+        draws=True,
+        often=False,
+    ),
+    Row(
+        "transformer_block_of_experts",
+        lambda: first(L.transformer_block(L.attention(2), L.mixture_of_experts(L.dense(8), 2))),  # all, so that no choice is close
+        SEQUENCES,
+        often=False,
+    ),
+    Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY), often=False),
+    Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY), often=False),
+    Row("luong_attention_concat", lambda: L.luong_attention("concat"), (array(4, 8), *MEMORY), often=False),
+    Row(
+        "linear_attention",
+        lambda: first(L.linear_attention(2, causal=True)),
+        SEQUENCES,
+        wrong=(RANK, INTEGERS, (array(4, 5, 7), "2 heads don't divide the features of float32")),
+        misfits=(OTHER,),
+        often=False,
+    ),
+    Row("linear_attention_to_memory", lambda: first(L.linear_attention(2, width=3)), (*SEQUENCES, *MEMORY), often=False),
+    Row(
+        "position_embedding",
+        lambda: L.position_embedding(6),
+        SEQUENCES,
+        wrong=(RANK, INTEGERS, (array(4, 7, 8), "there are 6 positions, x is float32")),
+        misfits=((array(4, 5, 12), "vectors have 8 features, x is float32"),),
+        often=False,
+    ),
+)
