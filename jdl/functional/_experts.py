@@ -68,9 +68,10 @@ def expert_blocks(chosen: jax.Array, experts: int) -> tuple[jax.Array, jax.Array
       ValueError: if `chosen` is not `(tokens, k)` integers, or `experts` not a positive integer.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
-      >>> slots, of = functional.expert_blocks(jnp.array([[0], [1], [0], [0], [0], [0], [0], [0]]), 2)
+      >>> chosen = jnp.array([[0], [1], [0], [0], [0], [0], [0], [0]])
+      >>> slots, of = jax.jit(functional.expert_blocks, static_argnums=1)(chosen, 2)
       >>> slots.ravel().tolist(), of.tolist()
       ([0, 8, 1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 1])
 
@@ -88,7 +89,7 @@ def expert_blocks(chosen: jax.Array, experts: int) -> tuple[jax.Array, jax.Array
 
 def block_sizes(choices: int, experts: int) -> tuple[int, int]:
     """How many blocks there are for so many choices, at the worst, and how many slots each has."""
-    size = -(-choices // (_BLOCKS * experts))
+    size = max(1, -(-choices // (_BLOCKS * experts)))
     return min(choices, experts + max(choices - experts, 0) // size), size
 
 

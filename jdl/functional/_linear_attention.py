@@ -48,10 +48,11 @@ def linear_attention(
       ValueError: if shapes don't fit.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import functools, jax, jax.numpy as jnp
       >>> from jdl import functional
       >>> x = jnp.arange(3.0).reshape(1, 3, 1, 1)
-      >>> functional.linear_attention(0 * x, 0 * x, x, causal=True)[0].ravel().tolist()
+      >>> y, state = jax.jit(functools.partial(functional.linear_attention, causal=True))(0 * x, 0 * x, x)
+      >>> y.ravel().tolist()
       [0.0, 0.5, 1.0]
 
     Source: Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention",
@@ -101,7 +102,16 @@ def linear_attention_state(batch: int, heads: int, features: int, value_width: i
 
 
 def elu_features(x: jax.Array) -> jax.Array:
-    """A feature map that is positive: `elu(x) + 1`.
+    """A feature map that is positive: `elu(x) + 1`, which is `x + 1` above 0 and `exp(x)` below.
+
+    Args:
+      x: queries or keys, of any shape, floating point.
+
+    Returns:
+      An array like `x`.
+
+    Raises:
+      TypeError: if `x` is not floating point.
 
     Example:
       >>> import jax.numpy as jnp
@@ -111,14 +121,15 @@ def elu_features(x: jax.Array) -> jax.Array:
 
     Source: Katharopoulos et al., "Transformers are RNNs", https://arxiv.org/abs/2006.16236.
     """
+    x = _check.floating("elu_features", x)
     return jnp.where(x > 0, x + 1, jnp.exp(jnp.minimum(x, 0)))  # not elu(x) + 1, which loses what is small
 
 
 def favor_features(x: jax.Array, projection: jax.Array) -> jax.Array:
-    """Positive random features, whose products are on average those of softmax: `exp(w x / d^(1/4) - |x|^2 / (2 sqrt(d)))`.
+    """Positive random features: `exp(w x / d^(1/4) - |x|^2 / (2 sqrt(d))) / sqrt(count)` for every direction `w`.
 
-    The mean over random `w` of a product of two is `exp(x1 x2 / sqrt(d))`, what scaled attention weights with. Pass
-    `functools.partial(favor_features, projection=projection)` as a `feature_map`. Draw projections anew now and then.
+    The inner product of those of two vectors is on average `exp(x1 x2 / sqrt(d))`, what attention with softmax weights with. Pass
+    `functools.partial(favor_features, projection=projection)` as a `feature_map`.
 
     Args:
       x: queries or keys, `(..., width)`, floating point.
@@ -135,7 +146,7 @@ def favor_features(x: jax.Array, projection: jax.Array) -> jax.Array:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
       >>> projection = functional.favor_projection(jax.random.key(0), 8, 32)
-      >>> functional.favor_features(jnp.ones((2, 5, 4, 8)), projection).shape
+      >>> jax.jit(functional.favor_features)(jnp.ones((2, 5, 4, 8)), projection).shape
       (2, 5, 4, 32)
 
     Source: Choromanski et al., "Rethinking Attention with Performers", https://arxiv.org/abs/2009.14794.

@@ -43,8 +43,8 @@ def additive_attention(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x, memory = L.additive_attention(16), jnp.ones((2, 6)), jnp.ones((2, 5, 8))
-      >>> params, state = layer.init(jax.random.key(0), x, memory)
-      >>> layer.apply(params, state, x, memory)[0].shape
+      >>> params, state = jax.jit(layer.init)(jax.random.key(0), x, memory)
+      >>> jax.jit(layer.apply)(params, state, x, memory)[0].shape
       (2, 8)
 
     Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate",
@@ -53,15 +53,15 @@ def additive_attention(
     _check.positive("additive_attention", features=features)
     projection = functools.partial(dense, features, bias=False, kernel_init=kernel_init)
 
-    def init(key: Any, query: Any, *inputs: Any, **named: Any) -> dict:
+    def init(key: Any, query: Any, keys: Any, values: Any, mask: Any) -> dict:
         return {"kernel": parameter(key, "kernel", kernel_init, (features, 1), query)}
 
-    def score(params: dict, *inputs: Any, **named: Any) -> Any:
-        return functional.additive_attention(*inputs, params["kernel"], return_weights=return_weights, **named)
+    def score(params: dict, query: jax.Array, keys: jax.Array, values: jax.Array, mask: Any) -> Any:
+        return functional.additive_attention(query, keys, values, params["kernel"], mask=mask, return_weights=return_weights)
 
     @compose(query=projection(), key=projection(), score=stateless(init, score))
     def forward(net, x, memory, *, mask=None):
-        return net.score(net.query(x), net.key(memory), memory, mask=mask)
+        return net.score(net.query(x), net.key(memory), memory, mask)
 
     return forward
 
@@ -92,8 +92,8 @@ def luong_attention(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x, memory = L.luong_attention(), jnp.ones((2, 3, 6)), jnp.ones((2, 5, 8))
-      >>> params, state = layer.init(jax.random.key(0), x, memory)
-      >>> params["query"]["kernel"].shape, layer.apply(params, state, x, memory)[0].shape
+      >>> params, state = jax.jit(layer.init)(jax.random.key(0), x, memory)
+      >>> params["query"]["kernel"].shape, jax.jit(layer.apply)(params, state, x, memory)[0].shape
       ((6, 8), (2, 3, 8))
 
     Source: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation",
@@ -113,14 +113,10 @@ def luong_attention(
 
         return forward
 
-    def choose(x: jax.Array, memory: jax.Array, *, mask: Any = None) -> Layer:
+    def choose(x: Any, memory: Any, *, mask: Any = None) -> Layer:
         for what, one in (("x", x), ("memory", memory)):
-            _check.rank(
-                "luong_attention",
-                _check.floating("luong_attention", one, what),
-                (2, 3),
-                "(batch, features) or (batch, time, features)",
-            )
+            one = _check.floating("luong_attention", one, what)
+            _check.rank("luong_attention", one, (2, 3), "(batch, features), or x and memory (batch, time, features)")
         return sized(x.shape[-1], memory.shape[-1])
 
     return fitted(choose)

@@ -55,8 +55,8 @@ def linear_attention(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x = L.linear_attention(4, causal=True), jnp.ones((2, 5, 16))
-      >>> params, state = layer.init(jax.random.key(0), x)
-      >>> (y, cache), _ = layer.apply(params, state, x)
+      >>> params, state = jax.jit(layer.init)(jax.random.key(0), x)
+      >>> (y, cache), _ = jax.jit(layer.apply)(params, state, x)
       >>> y.shape, cache.shape
       ((2, 5, 16), (2, 4, 4, 5))
 

@@ -36,8 +36,10 @@ def mixture_of_experts(
 
     Without a capacity no token is dropped. With one, an expert takes at most `capacity_factor * k * time / experts` tokens of a
     sample, rounded up, in the order of `functional.expert_slots`; what it drops adds nothing, and goes on in the residual alone.
-    The router computes in float32 at least. Inputs are `(x, *, mask=None)`; tokens where `mask`, bools `(batch, time)`, is False
-    are sent nowhere, take no capacity, count in no statistics, and give zeros.
+    Params are the same, so a model may be trained with a capacity and used without. The router computes in float32 at least.
+
+    Inputs are `(x, *, mask=None)`; tokens where `mask`, bools `(batch, time)`, is False are sent nowhere, take no capacity, count
+    in no statistics, and give zeros.
 
     Args:
       expert: a layer from `(tokens, in)` to `(tokens, out)` without state, such as `swiglu(hidden)`.
@@ -64,10 +66,12 @@ def mixture_of_experts(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x = L.mixture_of_experts(L.swiglu(16), 8, k=2), jnp.ones((2, 5, 6))
-      >>> params, state = layer.init(jax.random.key(0), x)
-      >>> (y, info), _ = layer.apply(params, state, x)
-      >>> y.shape, params["experts"]["up"]["kernel"].shape, info["tokens_per_expert"].sum().item()
-      ((2, 5, 6), (8, 6, 16), 20)
+      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+      >>> params["router"]["kernel"].shape, params["experts"]["up"]["kernel"].shape
+      ((6, 8), (8, 6, 16))
+      >>> (y, info), _ = jax.eval_shape(layer.apply, params, state, x)
+      >>> y.shape, sorted(info)
+      ((2, 5, 6), ['dropped', 'load_balance', 'tokens_per_expert', 'z'])
 
     Source: Shazeer et al., "Outrageously Large Neural Networks", https://arxiv.org/abs/1701.06538; capacity and jitter: Fedus, Zoph
     and Shazeer, "Switch Transformers", https://arxiv.org/abs/2101.03961; z: Zoph et al., "ST-MoE", https://arxiv.org/abs/2202.08906;

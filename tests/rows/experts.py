@@ -1,4 +1,4 @@
-"""Rows of mixtures of experts, and of attention without multiple heads or without logits."""
+"""Rows of mixtures of experts, and of attention with one head or without logits."""
 
 import jax.numpy as jnp
 
@@ -20,6 +20,7 @@ ROWS = (
         SEQUENCES,
         wrong=(RANK, INTEGERS),
         misfits=(OTHER,),
+        often=False,
     ),
     Row(
         "mixture_of_experts_with_capacity",
@@ -30,15 +31,8 @@ ROWS = (
         draws=True,
         often=False,
     ),
-    Row(
-        "transformer_block_of_experts",
-        lambda: first(L.transformer_block(L.attention(2), L.mixture_of_experts(L.dense(8), 2))),  # all, so that no choice is close
-        SEQUENCES,
-        often=False,
-    ),
     Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY), often=False),
     Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY), often=False),
-    Row("luong_attention_concat", lambda: L.luong_attention("concat"), (array(4, 8), *MEMORY), often=False),
     Row(
         "linear_attention",
         lambda: first(L.linear_attention(2, causal=True)),
@@ -47,7 +41,6 @@ ROWS = (
         misfits=(OTHER,),
         often=False,
     ),
-    Row("linear_attention_to_memory", lambda: first(L.linear_attention(2, width=3)), (*SEQUENCES, *MEMORY), often=False),
     Row(
         "position_embedding",
         lambda: L.position_embedding(6),
