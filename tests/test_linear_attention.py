@@ -53,8 +53,7 @@ def test_attention_of_decoders_is_what_loops_over_queries_say(name, rng):
     weights /= np.maximum(weights.sum(-1, keepdims=True), 1e-30)
     apply = jax.jit(lambda *inputs, mask: layer.apply(params, {}, *inputs, mask=mask)[0])
     y, found = apply(x, memory, mask=mask)
-    np.testing.assert_allclose(found, weights, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(y, weights @ memory, rtol=1e-4, atol=1e-5)
+    assert_close((y, found), ((weights @ memory).astype("float32"), weights.astype("float32")))
     assert_close(apply(x[:, 2], memory, mask=mask), (y[:, 2], found[:, 2]))
 
 
@@ -85,7 +84,7 @@ def test_linear_attention_is_what_loops_over_queries_say(causal, rng, small_chun
         return functional.linear_attention(query, keys, values, mask=mask, causal=causal)[0]
 
     expected = by_loops(query, keys, values, seen)
-    np.testing.assert_allclose(run(query, keys, values, mask), expected, rtol=1e-4, atol=1e-5)
+    assert_close(run(query, keys, values, mask), expected.astype("float32"))
     holes = np.where(mask[:, :, None, None], values, np.float32(np.nan))
     np.testing.assert_array_equal(run(query, keys, holes, mask), run(query, keys, values, mask))
 
@@ -134,18 +133,17 @@ def test_decoding_in_any_split_is_attention_to_all(rng):
     for t in range(TIME):
         output, cache = apply(x[:, t : t + 1], one, cache)
         outputs.append(output)
-    np.testing.assert_allclose(np.concatenate(outputs, 1), whole, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(cache, last, rtol=1e-4, atol=1e-5)
+    assert_close((np.concatenate(outputs, 1), cache), (whole, last))
     _, cache = apply(x, np.array([3, 4]), empty)  # samples of different lengths
     following = np.stack([x[0, 3:4], x[1, 4:5]])
     output, _ = apply(following, one, cache)
-    np.testing.assert_allclose(output[:, 0], np.stack([whole[0, 3], whole[1, 4]]), rtol=1e-4, atol=1e-5)
+    assert_close(output[:, 0], np.stack([whole[0, 3], whole[1, 4]]))
 
 
 def test_random_features_approximate_softmax(key, rng):
     """Their products are on average those of softmax, within 6 standard errors."""
     count, projections = 8, 4000
-    query, keys = 0.7 * draw(rng, 2, 3, 4)  # three of each
+    query, keys = 0.4 * draw(rng, 2, 3, 4)  # three of each
 
     @jax.jit
     @jax.vmap
@@ -171,7 +169,7 @@ def test_many_random_features_give_softmax_attention(key, rng):
         feature_map = functools.partial(functional.favor_features, projection=projection)
         return functional.linear_attention(x, x, x, feature_map=feature_map)[0], functional.attention(x, x, x)
 
-    np.testing.assert_allclose(*both(0.5 * draw(rng, 1, 4, 1, 4)), atol=0.05)
+    np.testing.assert_allclose(*both(0.3 * draw(rng, 1, 4, 1, 4)), atol=0.03)
 
 
 def test_positions_are_added(rng):
