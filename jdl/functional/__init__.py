@@ -28,6 +28,8 @@ from jdl.functional._blur_pool import blur_pool as blur_pool
 from jdl.functional._conv import conv as conv
 from jdl.functional._conv_local import conv_local as conv_local
 from jdl.functional._conv_transpose import conv_transpose as conv_transpose
+from jdl.functional._decoder_attention import additive_attention as additive_attention
+from jdl.functional._decoder_attention import dot_attention as dot_attention
 from jdl.functional._deform_conv import deform_conv as deform_conv
 from jdl.functional._dense import dense as dense
 from jdl.functional._depthwise_conv import depthwise_conv as depthwise_conv
@@ -41,6 +43,10 @@ from jdl.functional._einsum import einsum as einsum
 from jdl.functional._embedding import attend as attend
 from jdl.functional._embedding import embedding as embedding
 from jdl.functional._embedding_bag import embedding_bag as embedding_bag
+from jdl.functional._experts import combine as combine
+from jdl.functional._experts import dispatch as dispatch
+from jdl.functional._experts import expert_blocks as expert_blocks
+from jdl.functional._experts import expert_slots as expert_slots
 from jdl.functional._flatten import flatten as flatten
 from jdl.functional._fractional_max_pool import fractional_max_pool as fractional_max_pool
 from jdl.functional._gaussian_noise import gaussian_dropout as gaussian_dropout
@@ -57,6 +63,11 @@ from jdl.functional._int8 import quantize_int8 as quantize_int8
 from jdl.functional._k_winners import k_winners as k_winners
 from jdl.functional._layer_norm import layer_norm as layer_norm
 from jdl.functional._layer_norm import rms_norm as rms_norm
+from jdl.functional._linear_attention import elu_features as elu_features
+from jdl.functional._linear_attention import favor_features as favor_features
+from jdl.functional._linear_attention import favor_projection as favor_projection
+from jdl.functional._linear_attention import linear_attention as linear_attention
+from jdl.functional._linear_attention import linear_attention_state as linear_attention_state
 from jdl.functional._local_response_norm import local_response_norm as local_response_norm
 from jdl.functional._lora import lora as lora
 from jdl.functional._max_pool import max_pool as max_pool
@@ -81,6 +92,9 @@ from jdl.functional._resize import resize as resize
 from jdl.functional._resize import upsample as upsample
 from jdl.functional._roi_align import roi_align as roi_align
 from jdl.functional._rope import rope as rope
+from jdl.functional._router import load_balance as load_balance
+from jdl.functional._router import router_jitter as router_jitter
+from jdl.functional._router import top_k_router as top_k_router
 from jdl.functional._shrink import hard_shrink as hard_shrink
 from jdl.functional._shrink import soft_shrink as soft_shrink
 from jdl.functional._shrink import tanh_shrink as tanh_shrink

@@ -94,7 +94,7 @@ def attention(
         logits = logits if bias is None else logits + bias
         seen = visible(at, positions[1], causal, window) if positions else None
         seen = mask if seen is None else seen if mask is None else seen & mask
-        weights = _softmax(logits, seen, sinks)
+        weights = softmax_of_seen(logits, seen, sinks)
         weights = weights if key is None else dropout(key, weights, rate)
         output = _mixtures(weights, values)
         return (output, weights) if return_weights else output
@@ -167,7 +167,7 @@ def _mixtures(weights: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.einsum("bkgts,bskd->btkgd", groups, values).reshape(batch, time, heads, width)
 
 
-def _softmax(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> jax.Array:
+def softmax_of_seen(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> jax.Array:
     """Along the last axis, over what is seen, with a further logit for each head; zeros where nothing is."""
     if seen is None and sinks is None:
         return jax.nn.softmax(logits)

@@ -46,6 +46,8 @@ from jdl.layers._blur_pool import blur_pool as blur_pool
 from jdl.layers._conv import conv as conv
 from jdl.layers._conv_local import conv_local as conv_local
 from jdl.layers._conv_transpose import conv_transpose as conv_transpose
+from jdl.layers._decoder_attention import additive_attention as additive_attention
+from jdl.layers._decoder_attention import luong_attention as luong_attention
 from jdl.layers._deform_conv import deform_conv as deform_conv
 from jdl.layers._dense import dense as dense
 from jdl.layers._depthwise_conv import depthwise_conv as depthwise_conv
@@ -74,6 +76,7 @@ from jdl.layers._int8 import int8 as int8
 from jdl.layers._int8 import quantize as quantize
 from jdl.layers._layer_norm import layer_norm as layer_norm
 from jdl.layers._layer_norm import rms_norm as rms_norm
+from jdl.layers._linear_attention import linear_attention as linear_attention
 from jdl.layers._local_response_norm import local_response_norm as local_response_norm
 from jdl.layers._lora import lora as lora
 from jdl.layers._lora import merge_lora as merge_lora
@@ -81,6 +84,7 @@ from jdl.layers._lora import unmerge_lora as unmerge_lora
 from jdl.layers._lsuv import lsuv as lsuv
 from jdl.layers._mask_kernel import mask_kernel as mask_kernel
 from jdl.layers._maxout import maxout as maxout
+from jdl.layers._mixture_of_experts import mixture_of_experts as mixture_of_experts
 from jdl.layers._mlp import gated_mlp as gated_mlp
 from jdl.layers._mlp import geglu as geglu
 from jdl.layers._mlp import mlp as mlp
@@ -101,6 +105,7 @@ from jdl.layers._pool import min_pool as min_pool
 from jdl.layers._pool import soft_pool as soft_pool
 from jdl.layers._pool import sum_pool as sum_pool
 from jdl.layers._precision import precision as precision
+from jdl.layers._position_embedding import position_embedding as position_embedding
 from jdl.layers._relative_position_bias import relative_position_bias as relative_position_bias
 from jdl.layers._remat import remat as remat
 from jdl.layers._resize import resize as resize

@@ -27,20 +27,22 @@ def transformer_block(
     With `"pre"`, `x + mlp(norm(x))` after `x + attention(norm(x))`; with `"post"`, `norm(x + mlp(x))` after
     `norm(x + attention(x))`; with `"parallel"`, `x + attention(norm(x)) + mlp(norm(x))`, of one norm.
 
-    Inputs are `(x, memory=None, *, mask=None, memory_mask=None, bias=None, positions=None, lengths=None, cache=None)`, as
-    `attention` takes them; `repeat(block, depth, scanned=("cache",))` gives every repetition its own cache.
+    Inputs are `(x, memory=None, *, mask=None, memory_mask=None, mlp_mask=None, bias=None, positions=None, lengths=None,
+    cache=None)`, as `attention` takes them, and `mlp_mask`, if given, as the `mask` of `mlp`; `repeat(block, depth,
+    scanned=("cache",))` gives every repetition its own cache.
 
     Args:
       attention: such as `attention(8)`, or `attention(8, causal=True)` for a decoder.
-      mlp: such as `mlp([4 * features, features])` or `swiglu(hidden)`.
+      mlp: such as `mlp([4 * features, features])` or `swiglu(hidden)`; or a layer that returns `(y, info)`, such as
+        `mixture_of_experts(swiglu(hidden), 8)`.
       cross: attends to `memory`; without it there is none.
       norm: a layer like it for every part; `layer_norm()` if not given.
       rate: probability of dropping an entry of what a part adds, in [0, 1]; may be traced. The number 0 needs no key.
       order: where the norms are.
 
     Returns:
-      A Layer from `(batch, time, features)` to `(y, cache)`, with sublayers `attention`, `cross`, `mlp` and a norm of each,
-      `attention_norm`, `cross_norm`, `mlp_norm`.
+      A Layer from `(batch, time, features)` to `(y, cache)`, or `(y, (cache, info))` if `mlp` returns that, with sublayers
+      `attention`, `cross`, `mlp` and a norm of each, `attention_norm`, `cross_norm`, `mlp_norm`.
 
     Raises:
       ValueError: if `order` is none of these, a parallel block has a memory, or `rate` is a number outside [0, 1].
@@ -69,15 +71,25 @@ def transformer_block(
     parts |= {} if cross is None else {"cross": cross, "cross_norm": norm}
 
     @compose(**parts, drop=dropout(rate) if drops else lambda x: x)
-    def block(net, x, memory=None, *, mask=None, memory_mask=None, bias=None, positions=None, lengths=None, cache=None):
+    def block(
+        net, x, memory=None, *, mask=None, memory_mask=None, mlp_mask=None, bias=None, positions=None, lengths=None, cache=None
+    ):
         def attend(x):
             nonlocal cache
             y, cache = net.attention(x, mask=mask, bias=bias, positions=positions, lengths=lengths, cache=cache)[:2]
             return y
 
+        def transform(x):
+            nonlocal cache
+            y = net.mlp(x) if mlp_mask is None else net.mlp(x, mask=mlp_mask)
+            if isinstance(y, tuple):
+                y, info = y
+                cache = cache, info
+            return y
+
         if order == "parallel":
             normed = net.attention_norm(x)
-            return x + net.drop(attend(normed)) + net.drop(net.mlp(normed)), cache
+            return x + net.drop(attend(normed)) + net.drop(transform(normed)), cache
 
         def add(x, part, norm):
             return x + net.drop(part(norm(x))) if order == "pre" else norm(x + net.drop(part(x)))
@@ -85,6 +97,6 @@ def transformer_block(
         x = add(x, attend, net.attention_norm)
         if cross is not None:
             x = add(x, lambda x: net.cross(x, memory, mask=memory_mask)[0], net.cross_norm)
-        return add(x, net.mlp, net.mlp_norm), cache
+        return add(x, transform, net.mlp_norm), cache
 
     return block
