@@ -104,8 +104,8 @@ from jdl.layers._pool import max_pool as max_pool
 from jdl.layers._pool import min_pool as min_pool
 from jdl.layers._pool import soft_pool as soft_pool
 from jdl.layers._pool import sum_pool as sum_pool
-from jdl.layers._precision import precision as precision
 from jdl.layers._position_embedding import position_embedding as position_embedding
+from jdl.layers._precision import precision as precision
 from jdl.layers._relative_position_bias import relative_position_bias as relative_position_bias
 from jdl.layers._remat import remat as remat
 from jdl.layers._resize import resize as resize
