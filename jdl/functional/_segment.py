@@ -146,7 +146,7 @@ def segment_softmax(x: jax.Array, segment_ids: jax.Array, num_segments: int, *, 
       [0.5, 1.0, 0.5]
     """
     x, ids, sound = _checked("segment_softmax", x, segment_ids, num_segments, where)
-    of_row = lambda values: values.at[ids].get(mode="fill", fill_value=0)
+    of_row = lambda values: values.at[ids].get(mode="fill", fill_value=0, wrap_negative_indices=False)
     counted = True if where is None else jnp.expand_dims(jnp.asarray(where), range(1, x.ndim))
     logits = jnp.where(counted, widen(x), 0)
     top = of_row(jax.lax.stop_gradient(jax.ops.segment_max(logits, ids, num_segments)))
