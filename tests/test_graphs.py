@@ -236,6 +236,13 @@ def test_graphs_in_a_batch_have_no_influence_on_each_other(batch, params):
         assert_close(np.asarray(of_one[name])[:last], np.asarray(y)[-last:])
 
 
+def test_masked_layers_don_t_count_padding(batch):
+    layer, padded = L.on_nodes(L.batch_norm(), masked=True), functional.pad_graphs(batch)
+    run = jax.jit(lambda graphs: layer.apply(*layer.init(jax.random.key(0), graphs), graphs, train=True)[0].nodes)
+    expected = (batch.nodes - batch.nodes.mean(0)) / batch.nodes.std(0)
+    np.testing.assert_allclose(run(padded)[:8], expected, rtol=1e-3, atol=1e-3)
+
+
 def test_batches_go_through_vmap(batch):
     other = batch.replace(nodes=-batch.nodes, node_counts=np.array([5, 2, 1], np.int32))
     stacked = jax.tree.map(lambda *arrays: np.stack(arrays), batch, other)
@@ -406,6 +413,8 @@ def test_a_batch_comes_apart_again(batch):
     parts = functional.unbatch_graphs(functional.pad_graphs(batch, node_sizes=(5, 30)))
     assert [len(part.nodes) for part in parts] == [*NODE_COUNTS]
     assert_equal(functional.batch_graphs(parts), batch)
+    without = functional.from_networkx(networkx.path_graph(3))  # nodes come later, as many as padding makes
+    assert_equal(functional.unbatch_graphs(functional.pad_graphs(without)), [without])
 
 
 # Sets.

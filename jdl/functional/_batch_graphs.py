@@ -143,7 +143,7 @@ def _trimmed(name: str, graphs: Graphs) -> Graphs:
     owners = np.repeat(np.arange(len(there)), graphs.node_counts)
     of_edge = np.repeat(np.arange(len(there)), graphs.edge_counts)
     for what, x in (("senders", graphs.senders), ("receivers", graphs.receivers)):
-        inside = np.append(owners, np.full(len(x) + 1, -1))[x[:e]] if len(owners) else np.full(e, -1)
+        inside = np.append(owners, -1)[np.minimum(x[:e], n)]
         if np.any(inside != of_edge):
             raise ValueError(f"{name}: {what} must be nodes of the graph whose edge it is, by node_counts and edge_counts")
     cut = lambda x, size: None if x is None else x[:size]

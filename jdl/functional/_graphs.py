@@ -99,6 +99,8 @@ def check(name: str, graphs: Any) -> Graphs:
     senders, counts = graphs.senders, graphs.node_counts
     if graphs.nodes is not None and getattr(graphs.nodes, "ndim", None) != 2:
         raise ValueError(f"{name}: nodes must be (nodes, features), got {_check.describe(graphs.nodes)}")
+    size = None if graphs.nodes is None else graphs.nodes.shape[0]
+    ends(name, size, senders, graphs.receivers)
     if counts.ndim != 1 or counts.shape != graphs.edge_counts.shape:
         given = f"{_check.describe(counts)} and {_check.describe(graphs.edge_counts)}"
         raise ValueError(f"{name}: node_counts and edge_counts must both be (graphs,), got {given}")
@@ -106,8 +108,6 @@ def check(name: str, graphs: Any) -> Graphs:
         if x is not None and (x.ndim not in ranks or x.shape[:1] != rows.shape):
             wants = f"({rows.shape[0]}, features)" + (f" or ({rows.shape[0]},)" if 1 in ranks else "")
             raise ValueError(f"{name}: {what} must be {wants}, got {_check.describe(x)}")
-    size = _total(name, "node_counts", counts) if graphs.nodes is None else graphs.nodes.shape[0]
-    ends(name, size, senders, graphs.receivers)
     for what, total, limit in (("node_counts", counts, size), ("edge_counts", graphs.edge_counts, senders.shape[0])):
         found = _total(name, what, total)
         if found is not None and limit is not None and found > limit:
@@ -132,6 +132,6 @@ def _total(name: str, what: str, counts: Any) -> int | None:
 
 def _owners(counts: Any, size: int) -> jax.Array:
     """To whose count each of `size` entries belongs; -1 for all, which no segment has, if there are fewer than the counts say."""
-    ends = jnp.cumsum(jnp.asarray(counts))
-    owners = jnp.searchsorted(ends, jnp.arange(size), side="right")
-    return jnp.where(ends[-1] > size, -1, owners)
+    stops = jnp.cumsum(jnp.asarray(counts))
+    owners = jnp.searchsorted(stops, jnp.arange(size), side="right")
+    return jnp.where(stops[-1] > size, -1, owners)
