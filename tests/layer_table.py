@@ -3,15 +3,15 @@
 `python tests/layer_table.py` writes the golden names and shapes of all params and states.
 """
 
+import importlib
 import json
 from pathlib import Path
 
 import jax
-from rows import activations, attention, convolution, core, experts, linear, noise, normalisation, pooling, resampling, transforms
 from rows._row import Row
 
-_FAMILIES = (core, linear, convolution, resampling, pooling, normalisation, noise, activations, transforms, attention, experts)
-LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in family.ROWS)
+_FAMILIES = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
+LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in importlib.import_module(f"rows.{family}").ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 

@@ -19,6 +19,9 @@ from jdl.functional._attention_pool import attention_pool as attention_pool
 from jdl.functional._avg_pool import avg_pool as avg_pool
 from jdl.functional._avg_pool import lp_pool as lp_pool
 from jdl.functional._avg_pool import sum_pool as sum_pool
+from jdl.functional._batch_graphs import batch_graphs as batch_graphs
+from jdl.functional._batch_graphs import pad_graphs as pad_graphs
+from jdl.functional._batch_graphs import unbatch_graphs as unbatch_graphs
 from jdl.functional._batch_norm import batch_norm as batch_norm
 from jdl.functional._batch_norm import batch_renorm as batch_renorm
 from jdl.functional._batch_norm import moments as moments
@@ -54,6 +57,13 @@ from jdl.functional._gaussian_noise import gaussian_noise as gaussian_noise
 from jdl.functional._global_pool import generalized_mean_pool as generalized_mean_pool
 from jdl.functional._global_pool import global_avg_pool as global_avg_pool
 from jdl.functional._global_pool import global_max_pool as global_max_pool
+from jdl.functional._global_pool import global_sum_pool as global_sum_pool
+from jdl.functional._graph_pool import graph_attention_pool as graph_attention_pool
+from jdl.functional._graph_pool import graph_pool as graph_pool
+from jdl.functional._graph_sources import from_networkx as from_networkx
+from jdl.functional._graph_sources import from_scipy as from_scipy
+from jdl.functional._graphs import Graphs as Graphs
+from jdl.functional._graphs import graph as graph
 from jdl.functional._grid_sample import affine_grid as affine_grid
 from jdl.functional._grid_sample import grid_sample as grid_sample
 from jdl.functional._group_norm import group_norm as group_norm
@@ -76,6 +86,8 @@ from jdl.functional._max_pool import max_unpool as max_unpool
 from jdl.functional._max_pool import min_pool as min_pool
 from jdl.functional._maxout import maxout as maxout
 from jdl.functional._modulate import modulate as modulate
+from jdl.functional._neighbors import aggregate_neighbors as aggregate_neighbors
+from jdl.functional._neighbors import gcn as gcn
 from jdl.functional._orthogonal import orthogonal as orthogonal
 from jdl.functional._pad import center_crop as center_crop
 from jdl.functional._pad import crop as crop
@@ -95,6 +107,11 @@ from jdl.functional._rope import rope as rope
 from jdl.functional._router import load_balance as load_balance
 from jdl.functional._router import router_jitter as router_jitter
 from jdl.functional._router import top_k_router as top_k_router
+from jdl.functional._segment import segment_max as segment_max
+from jdl.functional._segment import segment_mean as segment_mean
+from jdl.functional._segment import segment_min as segment_min
+from jdl.functional._segment import segment_softmax as segment_softmax
+from jdl.functional._segment import segment_sum as segment_sum
 from jdl.functional._shrink import hard_shrink as hard_shrink
 from jdl.functional._shrink import soft_shrink as soft_shrink
 from jdl.functional._shrink import tanh_shrink as tanh_shrink

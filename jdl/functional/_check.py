@@ -100,9 +100,14 @@ def indices(name: str, what: str, values: Any, size: int) -> None:
     report(name, f"{what} must lie in 0..{size - 1}", values, lambda values: (values < 0) | (values >= size))
 
 
+def seen(values: Any) -> bool:
+    """Whether the host can see the values: not while tracing, nor of shapes alone."""
+    return not isinstance(values, jax.core.Tracer | jax.ShapeDtypeStruct)
+
+
 def report(name: str, rule: str, values: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> None:
     """Raises ValueError naming the first entry that is `wrong`, where the host can see the values."""
-    if isinstance(values, jax.core.Tracer):
+    if not seen(values):
         return
     values = np.asarray(values)
     if len(bad := np.argwhere(wrong(values))):

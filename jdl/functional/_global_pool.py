@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check, _slide
 from jdl.functional._max_pool import lowest
+from jdl.functional._numbers import widen
 from jdl.functional._window import spatial_axes
 
 
@@ -61,6 +62,30 @@ def global_avg_pool(x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     mask, wide = _slide.masked("global_avg_pool", x, mask), jnp.promote_types(x.dtype, jnp.float32)
     total = jnp.where(mask, x.astype(wide), 0).sum(axis=_axes(x))
     return (total / jnp.maximum(mask.astype(wide).sum(axis=_axes(x)), 1)).astype(x.dtype)
+
+
+def global_sum_pool(x: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Takes the sum over all spatial axes.
+
+    Args:
+      x: input, `(batch, *spatial, channels)`, floating point.
+      mask: `(batch, *spatial)` bool, False where an entry does not count. A sample in which nothing counts gives 0.
+
+    Returns:
+      `(batch, channels)`, of the dtype of `x`; computed in float32 at least.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import functional
+      >>> functional.global_sum_pool(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
+      [[12.0, 16.0]]
+    """
+    x = _check.floating("global_sum_pool", x)
+    spatial_axes("global_sum_pool", x)
+    wide = widen(x)
+    if mask is not None:
+        wide = jnp.where(_slide.masked("global_sum_pool", x, mask), wide, 0)
+    return wide.sum(axis=_axes(x)).astype(x.dtype)
 
 
 def generalized_mean_pool(x: jax.Array, power: float | jax.Array, *, epsilon: float = 1e-6) -> jax.Array:

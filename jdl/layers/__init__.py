@@ -8,6 +8,7 @@ from jdl.functional import entmax15 as entmax15
 from jdl.functional import flatten as flatten
 from jdl.functional import global_avg_pool as global_avg_pool
 from jdl.functional import global_max_pool as global_max_pool
+from jdl.functional import global_sum_pool as global_sum_pool
 from jdl.functional import hard_shrink as hard_shrink
 from jdl.functional import modulate as modulate
 from jdl.functional import soft_shrink as soft_shrink
@@ -48,6 +49,7 @@ from jdl.layers._conv_local import conv_local as conv_local
 from jdl.layers._conv_transpose import conv_transpose as conv_transpose
 from jdl.layers._decoder_attention import additive_attention as additive_attention
 from jdl.layers._decoder_attention import luong_attention as luong_attention
+from jdl.layers._deep_sets import deep_sets as deep_sets
 from jdl.layers._deform_conv import deform_conv as deform_conv
 from jdl.layers._dense import dense as dense
 from jdl.layers._depthwise_conv import depthwise_conv as depthwise_conv
@@ -65,9 +67,17 @@ from jdl.layers._embedding import embedding_bag as embedding_bag
 from jdl.layers._ensemble import ensemble as ensemble
 from jdl.layers._fold import fold_batch_norm as fold_batch_norm
 from jdl.layers._fractional_max_pool import fractional_max_pool as fractional_max_pool
+from jdl.layers._gat import gat as gat
+from jdl.layers._gat import gatv2 as gatv2
 from jdl.layers._gaussian_noise import gaussian_dropout as gaussian_dropout
 from jdl.layers._gaussian_noise import gaussian_noise as gaussian_noise
+from jdl.layers._gcn import gcn as gcn
 from jdl.layers._generalized_mean_pool import generalized_mean_pool as generalized_mean_pool
+from jdl.layers._gin import gin as gin
+from jdl.layers._graph_network import graph_network as graph_network
+from jdl.layers._graph_pool import graph_attention_pool as graph_attention_pool
+from jdl.layers._graph_pool import graph_pool as graph_pool
+from jdl.layers._graph_sage import graph_sage as graph_sage
 from jdl.layers._grid_sample import affine_grid as affine_grid
 from jdl.layers._grid_sample import grid_sample as grid_sample
 from jdl.layers._group_norm import group_norm as group_norm
@@ -84,6 +94,7 @@ from jdl.layers._lora import unmerge_lora as unmerge_lora
 from jdl.layers._lsuv import lsuv as lsuv
 from jdl.layers._mask_kernel import mask_kernel as mask_kernel
 from jdl.layers._maxout import maxout as maxout
+from jdl.layers._message_passing import message_passing as message_passing
 from jdl.layers._mixture_of_experts import mixture_of_experts as mixture_of_experts
 from jdl.layers._mlp import gated_mlp as gated_mlp
 from jdl.layers._mlp import geglu as geglu
@@ -94,6 +105,9 @@ from jdl.layers._modulation import adaptive_layer_norm as adaptive_layer_norm
 from jdl.layers._modulation import film as film
 from jdl.layers._monte_carlo import always as always
 from jdl.layers._monte_carlo import monte_carlo as monte_carlo
+from jdl.layers._on_graphs import on_edges as on_edges
+from jdl.layers._on_graphs import on_globals as on_globals
+from jdl.layers._on_graphs import on_nodes as on_nodes
 from jdl.layers._orthogonal import orthogonal as orthogonal
 from jdl.layers._pad import center_crop as center_crop
 from jdl.layers._pad import crop as crop
@@ -113,6 +127,7 @@ from jdl.layers._resize import upsample as upsample
 from jdl.layers._rezero import rezero as rezero
 from jdl.layers._roi_align import roi_align as roi_align
 from jdl.layers._running import recompute_statistics as recompute_statistics
+from jdl.layers._set_attention_pool import set_attention_pool as set_attention_pool
 from jdl.layers._shuffle import channel_shuffle as channel_shuffle
 from jdl.layers._shuffle import pixel_shuffle as pixel_shuffle
 from jdl.layers._shuffle import pixel_unshuffle as pixel_unshuffle

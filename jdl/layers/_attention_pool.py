@@ -1,5 +1,7 @@
 """Pooling by learnt attention."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.nn import initializers
@@ -44,15 +46,25 @@ def attention_pool(
     Source: Ilse et al., "Attention-based Deep Multiple Instance Learning", https://arxiv.org/abs/1802.04712.
     """
     _check.positive("attention_pool", features=features, heads=heads)
-    sublayers = {name: dense(features, bias=False, kernel_init=kernel_init) for name in ("hidden", "gate")[: 1 + gated]}
 
-    @compose(**sublayers, score=dense(heads, bias=False, kernel_init=kernel_init))
+    @compose(**scorer(features, heads, gated, kernel_init))
     def forward(net, x, mask=None):
         x = _check.floating("attention_pool", x)
         spatial_axes("attention_pool", x)
-        hidden = jnp.tanh(net.hidden(x))
-        if gated:
-            hidden = hidden * jax.nn.sigmoid(net.gate(x))
-        return functional.attention_pool(x, net.score(hidden), mask)
+        return functional.attention_pool(x, scores(net, x, gated), mask)
 
     return forward
+
+
+def scorer(features: int, heads: int, gated: bool, kernel_init: initializers.Initializer) -> dict[str, Layer]:
+    """The sublayers that `scores` calls."""
+    sublayers = {name: dense(features, bias=False, kernel_init=kernel_init) for name in ("hidden", "gate")[: 1 + gated]}
+    return sublayers | {"score": dense(heads, bias=False, kernel_init=kernel_init)}
+
+
+def scores(net: Any, x: jax.Array, gated: bool) -> jax.Array:
+    """How much every entry counts, before the softmax: `(..., heads)`."""
+    hidden = jnp.tanh(net.hidden(x))
+    if gated:
+        hidden = hidden * jax.nn.sigmoid(net.gate(x))
+    return net.score(hidden)
