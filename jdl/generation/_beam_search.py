@@ -35,13 +35,13 @@ def beam_search(
 ) -> Generated:
     """Finds likely continuations: at every step the best `beams` that go on are kept, beside the best `beams` that have ended.
 
-    A sequence scores `log p / ((5 + length) / 6)**length_penalty`. The search stops at `steps`, where what goes on counts as it is, or
-    before, as soon as nothing that goes on can still be among the best that have ended, so that stopping changes no result. With one
-    beam and no penalty it is greedy choice.
+    A sequence scores `log p / ((5 + length) / 6)**length_penalty`. The search stops at `steps`, where what goes on counts as it is,
+    or before, as soon as nothing that goes on can still be among the best that have ended, so that stopping changes no result. With
+    one beam and no penalty it is greedy choice.
 
     Args:
-      step: a decoder, as `generate` takes it. It is called with `batch` prompts, then with `batch * beams` tokens, those of a sample
-        together: what else differs between samples, such as a memory, belongs in the cache.
+      step: a decoder, as `generate` takes it. It is called with `batch` prompts, then with `batch * beams` tokens, those of a
+        sample together: what else differs between samples, such as a memory, belongs in the cache.
       cache: what the decoder keeps, empty, for `batch` samples: any tree of arrays.
       prompt: integers `(batch, time)`.
       beams: how many sequences are kept and returned.
@@ -54,8 +54,8 @@ def beam_search(
         `models.decoder_cache`, whose first axis is depth.
 
     Returns:
-      `Generated(tokens, lengths, scores)` with `beams` sequences for each sample, the best first. A score is minus infinity, and the
-      length 0, where there are fewer sequences.
+      `Generated(tokens, lengths, scores)` with `beams` sequences for each sample, the best first. A score is minus infinity, and
+      the length 0, where there are fewer sequences.
 
     Raises:
       TypeError: if tokens or lengths are not integers.

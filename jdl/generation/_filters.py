@@ -12,8 +12,8 @@ from jdl.functional._numbers import widen
 def temperature(logits: jax.Array, value: float | jax.Array) -> jax.Array:
     """Divides logits by a temperature: below 1 likely tokens become likelier, above 1 all become more alike.
 
-    At 0 it is the limit, all on one token: the largest logit, the first of equal ones, which is what greedy choice takes. The largest
-    of the results is 0, which changes no probability.
+    At 0 it is the limit, all on one token: the largest logit, the first of equal ones, which is what greedy choice takes. The
+    largest of the results is 0, which changes no probability.
 
     Args:
       logits: `(..., vocabulary)`, floating point.

@@ -20,8 +20,8 @@ class Generated(NamedTuple):
     Attributes:
       tokens: without the prompt, `(batch, steps)`, or `(batch, beams, steps)`, padded after the end token.
       lengths: how many of them count, the end token included, `(batch,)` or `(batch, beams)`.
-      scores: of `generate` the logarithm of each token's probability, `(batch, steps)`, 0 in the padding; of `beam_search` the score
-        of each sequence, `(batch, beams)`.
+      scores: of `generate` the logarithm of each token's probability, `(batch, steps)`, 0 in the padding; of `beam_search` the
+        score of each sequence, `(batch, beams)`.
     """
 
     tokens: jax.Array
@@ -43,22 +43,22 @@ def generate(
 ) -> Generated:
     """Continues prompts: with a key every token is drawn by its probability, without one it is the likeliest (greedy).
 
-    Compile it with what calls it: the loop is one program, which stops as soon as all samples have ended. For prompts of many lengths
-    make arrays of few by `pad_prompts`: one program serves all prompts in arrays of one shape.
+    Compile it with what calls it: the loop is one program, which stops as soon as all samples have ended. For prompts of many
+    lengths make arrays of few by `pad_prompts`: one program serves all prompts in arrays of one shape.
 
     Args:
       step: a decoder, `(tokens, cache) -> (logits, cache)`, of tokens `(batch, time)` to logits `(batch, time, vocabulary)`, or
-        `(batch, 1, vocabulary)` of the last position alone. With `lengths` it is called as `step(prompt, cache, lengths=lengths)` for
-        the prompt, and must then keep the padding out of its cache. Any time: one for a token, the prompt's, and, without computing
-        anything, that of all together, by which a cache that is too small is found.
+        `(batch, 1, vocabulary)` of the last position alone. With `lengths` it is called as `step(prompt, cache, lengths=lengths)`
+        for the prompt, and must then keep the padding out of its cache. Any time: one for a token, the prompt's, and, without
+        computing anything, that of all together, by which a cache that is too small is found.
       cache: what the decoder keeps, empty: any tree of arrays.
       prompt: integers `(batch, time)`.
       lengths: integers `(batch,)`, how long each prompt is, in 1..time; what follows is padding. All of it if not given.
       steps: the largest number of tokens to generate.
       end: the token that ends a sample. None ends before `steps` if not given.
       padding: the token after the end.
-      key: a typed key, or one for each sample. A sample's tokens depend on its key, or else on its place in the batch and not on the
-        other samples.
+      key: a typed key, or one for each sample. A sample's tokens depend on its key, or else on its place in the batch and not on
+        the other samples.
       transform: of logits `(batch, vocabulary)`, before a token is chosen, such as
         `lambda logits: generation.top_p(generation.temperature(logits, 0.7), 0.9)`.
 
@@ -67,7 +67,8 @@ def generate(
 
     Raises:
       TypeError: if tokens or lengths are not integers, or the key is not typed.
-      ValueError: if shapes don't fit, lengths are out of range, or the cache is too small for the prompt and all tokens but the last.
+      ValueError: if shapes don't fit, lengths are out of range, or the cache is too small for the prompt and all tokens but the
+        last.
 
     Example:
       >>> import jax, jax.numpy as jnp

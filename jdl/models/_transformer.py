@@ -39,8 +39,8 @@ def transformer_encoder(
       head: follows the norm; `"tied"` multiplies by the table of the embedding. None if not given.
 
     Returns:
-      A Layer to `(batch, time, features)`, or what the head makes of it, with sublayers `embedding`, `positions`, `entry`, `blocks`,
-      `norm` and `head`; those of `blocks` have a first axis of `depth`.
+      A Layer to `(batch, time, features)`, or what the head makes of it, with sublayers `embedding`, `positions`, `entry`,
+      `blocks`, `norm` and `head`; those of `blocks` have a first axis of `depth`.
 
     Raises:
       ValueError: if `depth` is not positive, or the head is tied without an embedding.
@@ -83,19 +83,19 @@ def transformer_decoder(
     """Blocks one after the other, to logits of the next token: language models, and decoders that attend to a memory.
 
     Inputs are `(tokens, memory=None, *, mask=None, memory_mask=None, bias=None, positions=None, lengths=None, cache=None,
-    last=False)`. With a `cache`, of `decoder_cache`, tokens continue those that it holds, and only the first `lengths` of each sample
-    are kept. `last` gives the logits of the last of them alone, `(batch, 1, vocabulary)`.
+    last=False)`. With a `cache`, of `decoder_cache`, tokens continue those that it holds, and only the first `lengths` of each
+    sample are kept. `last` gives the logits of the last of them alone, `(batch, 1, vocabulary)`.
 
     Args:
       depth: how many blocks.
-      block: with causal attention, such as `transformer_block(attention(8, causal=True), mlp([2048, 512]))`, and `cross=attention(8)`
-        for a memory; `remat(block, policy="dots")` takes less memory in training.
+      block: with causal attention, such as `transformer_block(attention(8, causal=True), mlp([2048, 512]))`, and
+        `cross=attention(8)` for a memory; `remat(block, policy="dots")` takes less memory in training.
       embedding: of tokens, to `(batch, time, features)`; without one, inputs are features.
       positions: as in `transformer_encoder`; no cache may hold more than there are, which give NaN.
       entry: as in `transformer_encoder`.
       norm: as in `transformer_encoder`.
-      head: from features to logits, such as `dense(vocabulary, bias=False)`; `"tied"` multiplies by the table of the embedding, None
-        gives features.
+      head: from features to logits, such as `dense(vocabulary, bias=False)`; `"tied"` multiplies by the table of the embedding,
+        None gives features.
 
     Returns:
       A Layer to `(logits, cache)`, the cache None if none was given, with sublayers as `transformer_encoder`.
@@ -108,15 +108,15 @@ def transformer_decoder(
       >>> from jdl import functional, generation, layers as L, models
       >>> attention = L.attention(4, kv_heads=2, causal=True, rope=functional.rope, bias=False)
       >>> block = L.transformer_block(attention, L.swiglu(32), norm=L.rms_norm())
-      >>> llama = models.transformer_decoder(3, block, embedding=L.embedding(100, 16), norm=L.rms_norm(), head=L.dense(100, bias=False))
+      >>> parts = {"embedding": L.embedding(100, 16), "norm": L.rms_norm(), "head": L.dense(100, bias=False)}
+      >>> llama = models.transformer_decoder(3, block, **parts)
       >>> prompt = jnp.ones((2, 5), int)
-      >>> params, state = jax.jit(llama.init)(jax.random.key(0), prompt)
-      >>> @jax.jit
-      ... def answer(params, prompt):
+      >>> params, state = jax.eval_shape(llama.init, jax.random.key(0), prompt)
+      >>> def answer(params, prompt):
       ...     def step(tokens, cache):
       ...         return llama.apply(params, state, tokens, cache=cache, last=True)[0]
       ...     return generation.generate(step, models.decoder_cache(3, 2, 16, heads=2, width=4), prompt, steps=10)
-      >>> answer(params, prompt).tokens.shape
+      >>> jax.eval_shape(answer, params, prompt).tokens.shape
       (2, 10)
 
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners"; Touvron et al., "LLaMA",
@@ -154,8 +154,8 @@ def transformer_decoder(
 def encoder_decoder(encoder: Layer, decoder: Layer) -> Layer:
     """A decoder that attends to what an encoder makes of a source: `decoder(target, encoder(source))`.
 
-    Inputs are `(source, target, *, mask=None, target_mask=None)`, bools of what counts in each. To generate, apply the encoder once,
-    to `params["encoder"]`, and make a step of the decoder and `params["decoder"]`, with the memory in its cache.
+    Inputs are `(source, target, *, mask=None, target_mask=None)`, bools of what counts in each. To generate, apply the encoder
+    once, to `params["encoder"]`, and make a step of the decoder and `params["decoder"]`, with the memory in its cache.
 
     Args:
       encoder: such as `transformer_encoder(...)`.
