@@ -122,8 +122,8 @@ def _start(logits: jax.Array, beams: int, steps: int, padding: jax.Array) -> tup
     batch, wide = logits.shape[0], widen(logits).dtype
     empty = jnp.broadcast_to(padding, (batch, beams, steps)), jnp.zeros((batch, beams), jnp.int32)
     none, first = jnp.full((batch, beams), -jnp.inf, wide), jnp.arange(beams).reshape(1, -1) == 0
-    *empty, none, logits = same_axes(*empty, none, jnp.repeat(logits, beams, 0))
-    return _Beams(*empty, jnp.where(first, 0, none), empty[1]), _Beams(*empty, none, empty[1]), logits
+    tokens, lengths, none, logits = same_axes(*empty, none, jnp.repeat(logits, beams, 0))
+    return _Beams(tokens, lengths, jnp.where(first, 0, none), lengths), _Beams(tokens, lengths, none, lengths), logits
 
 
 def _best(beams: int, *sets: _Beams) -> _Beams:
