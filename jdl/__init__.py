@@ -4,11 +4,13 @@ from jdl import augment as augment
 from jdl import constraints as constraints
 from jdl import curvature as curvature
 from jdl import functional as functional
+from jdl import generation as generation
 from jdl import gradients as gradients
 from jdl import initializers as initializers
 from jdl import layers as layers
 from jdl import losses as losses
 from jdl import metrics as metrics
+from jdl import models as models
 from jdl import optimizers as optimizers
 from jdl import paths as paths
 from jdl import regularizers as regularizers

@@ -54,6 +54,7 @@ def test_imports_go_down():
         "constraints": 1,
         "gradients": 1,
         "augment": 1,
+        "generation": 1,
         "curvature": 1,
         "optimizers": 1,
         "paths": 1,
@@ -61,7 +62,7 @@ def test_imports_go_down():
         "layer": 2,
         "layers": 3,
     }
-    floors |= {"train": 4, "report": 5, "loop": 6}
+    floors |= {"models": 4, "train": 4, "report": 5, "loop": 6}
     upward = []
     for path in sorted((ROOT / "jdl").rglob("*.py")):
         own = path.relative_to(ROOT / "jdl").parts[0].removesuffix(".py")

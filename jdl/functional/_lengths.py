@@ -24,3 +24,10 @@ def given(name: str, what: str, lengths: Any, sequences: Any) -> Any:
 def inside(lengths: Any, time: int) -> jax.Array:
     """Bools `(batch, time)`: which entries are no padding."""
     return jnp.expand_dims(jnp.arange(time), 0) < jnp.expand_dims(lengths, 1)
+
+
+def last(x: jax.Array, lengths: Any) -> jax.Array:
+    """The last entry that is no padding, `(batch, 1, ...)` of `(batch, time, ...)`; NaN for lengths out of 1..time."""
+    lengths = jnp.asarray(lengths)
+    at = jnp.where(lengths > 0, lengths - 1, x.shape[1])
+    return jnp.take_along_axis(x, jnp.expand_dims(at, range(1, x.ndim)), 1, mode="fill")

@@ -1,0 +1,26 @@
+"""Rows of models."""
+
+from jax.nn import initializers
+
+from jdl import layers as L
+from jdl import models
+from rows._row import Row, array
+
+
+def translator():
+    """Kernels start constant, as tests move them, so that no time goes into compiling what draws them."""
+    constant = initializers.constant(0.1)
+    options = {"kernel_init": constant, "bias": False}
+    table = {"embedding_init": constant}
+    parts = {"embedding": L.embedding(7, 4, **table), "positions": L.embedding(8, 4, **table), "entry": L.dropout(0.1)}
+    mlp = L.swiglu(6, kernel_init=constant)
+    reading = L.transformer_block(L.attention(2, **options), mlp)
+    writing = L.remat(L.transformer_block(L.attention(2, causal=True, **options), mlp, cross=L.attention(2, **options)))
+    head = L.dense(3, kernel_init=constant)
+    return models.encoder_decoder(
+        models.transformer_encoder(2, reading, **parts), models.transformer_decoder(2, writing, **parts, head=head)
+    )
+
+
+TOKENS = (array(4, 5, dtype="int32"), array(4, 3, dtype="int32"))
+ROWS = (Row("encoder_decoder", translator, TOKENS, draws=True, often=False),)
