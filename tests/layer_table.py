@@ -12,11 +12,6 @@ from rows._row import Row
 
 _FAMILIES = sorted(path.stem for path in (Path(__file__).parent / "rows").glob("[a-z]*.py"))
 LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in importlib.import_module(f"rows.{family}").ROWS)
-from rows import activations, attention, convolution, core, linear, models, noise, normalisation, pooling, resampling, transforms
-from rows._row import Row
-
-_FAMILIES = (core, linear, convolution, resampling, pooling, normalisation, noise, activations, transforms, attention, models)
-LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in family.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
 
