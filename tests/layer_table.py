@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import jax
-from rows import activations, attention, convolution, core, linear, noise, normalisation, pooling, resampling, transforms
+from rows import activations, attention, convolution, core, linear, noise, normalisation, pooling, recurrent, resampling, transforms
 from rows._row import Row
 
-_FAMILIES = (core, linear, convolution, resampling, pooling, normalisation, noise, activations, transforms, attention)
+_FAMILIES = (core, linear, convolution, resampling, pooling, normalisation, noise, activations, transforms, attention, recurrent)
 LAYERS: tuple[Row, ...] = tuple(row for family in _FAMILIES for row in family.ROWS)
 GOLDEN = Path(__file__).parent / "golden" / "layer_shapes.json"
 
