@@ -88,8 +88,8 @@ def recurrent(
     """
     name = recurrence.name
     x = _check.floating(name, x)
-    there = _there(name, x, lengths, mask)
     carry = _begin(name, recurrence.start(params, x), carry)
+    there = _there(name, x, lengths, mask)
     if there is not None:
         x = jnp.where(_beside(there, x), x, 0)  # what is left out may even be NaN
     tree = params, carry, x.swapaxes(0, 1), None if there is None else there.swapaxes(0, 1), drop, zoneout

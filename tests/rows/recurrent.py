@@ -34,9 +34,8 @@ ROWS = (
         carry_init=initializers.normal(1.0),
         rate=0.3,
         zoneout=(0.1, 0.4),
-        remat=2,
     ),
-    row("lstm_coupled", lambda: L.lstm_cell(3, peephole=True, coupled=True, bias=False)),
+    row("lstm_coupled", lambda: L.lstm_cell(3, peephole=True, coupled=True, bias=False), remat=2),
     row("gru", lambda: L.gru_cell(3), zoneout=jnp.float32(0.2), draws=True, **WRONG),
     row("gru_reset_before", lambda: L.gru_cell(3, reset_after=False)),
     row("mgu", lambda: L.mgu_cell(3), **WRONG),
@@ -44,10 +43,8 @@ ROWS = (
     row(
         "lru",
         lambda: L.lru_cell(3, radius=(0.3, 0.9)),
-        often=True,
         wrong=(RANK, INTEGERS),
         misfits=((OTHER[0], r"lru: kernel must be \[12, 6\]"),),
-        carry_init=lambda key, shape, dtype: jnp.ones(shape, dtype),
     ),
     row(
         "conv_lstm",
