@@ -125,10 +125,11 @@ def _there(name: str, x: Any, lengths: Any, mask: Any) -> jax.Array | None:
     if x.ndim < 3:
         raise ValueError(f"{name}: x must be (batch, time, ...), got {_check.describe(x)}")
     if mask is not None:
-        mask = _check.array(mask)
-        if mask.shape != x.shape[:2] or mask.dtype != bool:
-            error = ValueError if mask.shape != x.shape[:2] else TypeError
-            raise error(f"{name}: mask must be bools {list(x.shape[:2])}, True for what counts, got {_check.describe(mask)}")
+        mask, wants = _check.array(mask), f"bools {list(x.shape[:2])}, True for what counts"
+        if mask.dtype != bool:
+            raise TypeError(f"{name}: mask must be {wants}, got {_check.describe(mask)}")
+        if mask.shape != x.shape[:2]:
+            raise ValueError(f"{name}: mask must be {wants}, got {_check.describe(mask)}")
     if lengths is None:
         return None if mask is None else jnp.asarray(mask)
     inside = _lengths.inside(_lengths.given(name, "lengths", lengths, x), x.shape[1])
@@ -170,7 +171,7 @@ def _steps(recurrence: Recurrence, params, carry, x, there, drop, zoneout, rever
         projected, there, stay = now
         projected = recurrence.project(params, projected) if inside else projected
         hidden = jax.tree.leaves(carry)[0]
-        new = advance(params, carry, hidden if drop is None else hidden * drop, projected)
+        new = advance(params, carry, hidden if drop is None else hidden * drop.astype(hidden.dtype), projected)
         if stay is not None:
             new = jax.tree.map(lambda stays, old, new: jnp.where(stays, old, new), stay, carry, new)
         if rates is not None:

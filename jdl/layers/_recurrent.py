@@ -71,7 +71,7 @@ def recurrent(
       >>> for piece in (x[:, :3], x[:, 3:]):
       ...     (y, carry), _ = layer.apply(params, state, piece, carry=jax.lax.stop_gradient(carry))
 
-      A decoder that runs freely, with what it says as its next input:
+      A decoder that runs freely, with what it says as its next input; teacher forcing is the layer on the targets, a step late.
 
       >>> decoder = L.recurrent(L.gru_cell(3))
       >>> params, state = decoder.init(jax.random.key(0), x)
