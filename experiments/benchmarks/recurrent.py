@@ -4,7 +4,9 @@ python experiments/benchmarks/recurrent.py
 """
 
 import functools
+import importlib
 import importlib.util
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +68,7 @@ def main():
     shapes = (BATCH, TIME, IN), (IN, 4 * FEATURES), (FEATURES, 4 * FEATURES), (4 * FEATURES,)
     keys = jax.random.split(jax.random.key(0), 4)
     arguments = [jax.random.normal(key, shape) * scale for key, shape, scale in zip(keys, shapes, (1, 0.1, 0.1, 0.1))]
-    contestants = {"jdl": in_jax(ours, arguments), "plain JAX": in_jax(plain, arguments)}
+    contestants: dict[str, tuple[Callable, Callable]] = {"jdl": in_jax(ours, arguments), "plain JAX": in_jax(plain, arguments)}
     if importlib.util.find_spec("torch"):
         contestants["PyTorch"] = in_torch(arguments)
     titles = "forward", "forward and gradient"

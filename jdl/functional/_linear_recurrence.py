@@ -28,9 +28,9 @@ def linear_recurrence(
       ValueError: if shapes don't fit.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
-      >>> functional.linear_recurrence(jnp.full((1, 4), 0.5), jnp.ones((1, 4))).tolist()
+      >>> jax.jit(functional.linear_recurrence)(jnp.full((1, 4), 0.5), jnp.ones((1, 4))).tolist()
       [[1.0, 1.5, 1.75, 1.875]]
 
     Source: Blelloch, "Prefix Sums and Their Applications", https://www.cs.cmu.edu/~guyb/papers/Ble93.pdf.

@@ -50,11 +50,11 @@ def lru(
       ValueError: if shapes don't fit, or lengths lie outside 0..time.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
       >>> half, none = jnp.log(jnp.log(jnp.full(1, 2.0))), jnp.full(1, -jnp.inf)
       >>> kernel, out_kernel = jnp.ones((1, 2)), jnp.array([[1.0], [0.0]])
-      >>> y, _ = functional.lru(jnp.ones((1, 3, 1)), kernel, out_kernel, half, none, jnp.zeros(1))
+      >>> y, _ = jax.jit(functional.lru)(jnp.ones((1, 3, 1)), kernel, out_kernel, half, none, jnp.zeros(1))
       >>> [round(number, 3) for number in y.ravel().tolist()]
       [1.0, 1.5, 1.75]
 

@@ -41,9 +41,9 @@ def min_gru(
       ValueError: if shapes don't fit, or lengths lie outside 0..time.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
-      >>> functional.min_gru(jnp.ones((1, 3, 1)), jnp.array([[0.0, 8.0]]))[0].ravel().tolist()
+      >>> jax.jit(functional.min_gru)(jnp.ones((1, 3, 1)), jnp.array([[0.0, 8.0]]))[0].ravel().tolist()
       [4.0, 6.0, 7.0]
 
     Source: Feng et al., "Were RNNs All We Needed?", https://arxiv.org/abs/2410.01201.

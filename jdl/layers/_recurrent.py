@@ -11,6 +11,7 @@ from jdl.functional import Recurrence, _check
 from jdl.layer import Layer, compose, derive
 from jdl.layers._drawing import need_key
 from jdl.layers._dropout import dropout
+from jdl.layers._parameter import parameter
 
 
 class Cell(NamedTuple):
@@ -73,8 +74,8 @@ def recurrent(
 
       A decoder that runs freely, with what it says as its next input; teacher forcing is the layer on the targets, a step late.
 
-      >>> decoder = L.recurrent(L.gru_cell(3))
-      >>> params, state = decoder.init(jax.random.key(0), x)
+      >>> decoder = L.recurrent(L.rnn_cell(3, bias=False))
+      >>> params, state = {"kernel": jnp.eye(3), "recurrent_kernel": jnp.eye(3)}, {}
       >>> def step(now, _):
       ...     y, carry = now
       ...     now, _ = decoder.apply(params, state, y, carry=carry)
@@ -101,10 +102,20 @@ def recurrent(
             return params, {}
         start = jax.tree.leaves(jax.eval_shape(cell.recurrence.start, params, x))
         key = derive(key, "carry")
-        learnt = {str(i): carry_init(derive(key, str(i)), a.shape[1:], a.dtype) for i, a in enumerate(start)}
+        learnt = {str(i): parameter(key, str(i), carry_init, a.shape[1:], a) for i, a in enumerate(start)}
         return params | {"carry": learnt}, {}
 
-    def apply(params, state, x, *, carry=None, lengths=None, mask=None, key=None, train=False):
+    def apply(
+        params: dict,
+        state: dict,
+        x: Any,
+        *,
+        carry: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        key: Any = None,
+        train: bool = False,
+    ) -> tuple[Any, dict]:
         x = _check.floating(name, x)
         cell_params = {name: a for name, a in params.items() if name != "carry"}
         start = jax.eval_shape(cell.recurrence.start, cell_params, x)
@@ -162,8 +173,8 @@ def bidirectional(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x = L.bidirectional(L.recurrent(L.gru_cell(4)), L.recurrent(L.gru_cell(4), reverse=True)), jnp.ones((2, 5, 3))
-      >>> params, state = layer.init(jax.random.key(0), x)
-      >>> (y, _), _ = layer.apply(params, state, x)
+      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+      >>> (y, _), _ = jax.eval_shape(layer.apply, params, state, x)
       >>> y.shape
       (2, 5, 8)
 
@@ -201,8 +212,8 @@ def recurrent_stack(*layers: Layer, rate: float | jax.Array = 0.0, residual: boo
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x = L.recurrent_stack(*(L.recurrent(L.gru_cell(4)) for _ in range(3)), rate=0.2), jnp.ones((2, 5, 3))
-      >>> params, state = layer.init(jax.random.key(0), x)
-      >>> (y, carries), _ = layer.apply(params, state, x)
+      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+      >>> (y, carries), _ = jax.eval_shape(layer.apply, params, state, x)
       >>> y.shape, len(carries)
       ((2, 5, 4), 3)
 

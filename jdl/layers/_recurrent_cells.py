@@ -50,7 +50,7 @@ def rnn_cell(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.rnn_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.rnn_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape, params["recurrent_kernel"].shape
       ((3, 4), (4, 4))
 
@@ -97,7 +97,7 @@ def lstm_cell(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.lstm_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.lstm_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape, params["recurrent_kernel"].shape
       ((3, 16), (4, 16))
 
@@ -155,7 +155,7 @@ def gru_cell(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.gru_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.gru_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape, params["recurrent_bias"].shape
       ((3, 12), (4,))
 
@@ -200,7 +200,7 @@ def mgu_cell(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.mgu_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.mgu_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape
       (3, 8)
 
@@ -235,7 +235,7 @@ def min_gru_cell(
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.min_gru_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.min_gru_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape
       (3, 8)
 
@@ -269,7 +269,7 @@ def lru_cell(features: int, *, radius: tuple[float, float] = (0.0, 1.0), phase: 
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
-      >>> params, state = L.recurrent(L.lru_cell(4)).init(jax.random.key(0), jnp.ones((2, 5, 3)))
+      >>> params, state = jax.eval_shape(L.recurrent(L.lru_cell(4)).init, jax.random.key(0), jnp.ones((2, 5, 3)))
       >>> params["kernel"].shape, params["out_kernel"].shape
       ((3, 8), (8, 3))
 
@@ -337,9 +337,9 @@ def conv_lstm_cell(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import layers as L
       >>> layer, x = L.recurrent(L.conv_lstm_cell(4, 3)), jnp.ones((2, 5, 8, 8, 3))
-      >>> params, state = layer.init(jax.random.key(0), x)
-      >>> params["kernel"].shape, layer.apply(params, state, x)[0][0].shape
-      ((3, 3, 3, 16), (2, 5, 8, 8, 4))
+      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
+      >>> params["kernel"].shape, params["recurrent_kernel"].shape
+      ((3, 3, 3, 16), (3, 3, 4, 16))
 
     Source: Shi et al., "Convolutional LSTM Network", https://arxiv.org/abs/1506.04214.
     """
