@@ -1,6 +1,5 @@
 """Recurrent networks as PyTorch computes them."""
 
-import jax
 import jax.numpy as jnp
 
 from jdl import functional
@@ -29,8 +28,8 @@ def run(torch, module, values, x, carry=None, **options):
     return torch.func.functional_call(layer, values, (x, carry) if carry is not None else (x,))
 
 
-def simple(nonlinearity):
-    return lambda torch, x, **arrays: run(torch, torch.nn.RNN, weights(arrays, ""), x, nonlinearity=nonlinearity)[0]
+def simple(torch, x, **arrays):
+    return run(torch, torch.nn.RNN, weights(arrays, ""), x)[0]
 
 
 def lstm(torch, x, h, c, **arrays):
@@ -78,8 +77,7 @@ X = {"x": (2, 5, IN)}
 LOWER, UPPER = ({**shapes(4, size, end=f"{i}"), **shapes(4, size, end=f"{i}_back")} for i, size in enumerate((IN, 2 * FEATURES)))
 
 CASES = (
-    Case("rnn", X | shapes(1), ours(functional.rnn), simple("tanh")),
-    Case("rnn_relu", X | shapes(1), ours(functional.rnn, activation=jax.nn.relu), simple("relu")),
+    Case("rnn", X | shapes(1), ours(functional.rnn), simple),
     Case("lstm", X | {"h": (2, FEATURES), "c": (2, FEATURES)} | shapes(4), our_lstm, lstm),
     Case("lstm_projected", X | {"projection": (FEATURES, 2)} | shapes(4, outputs=2), ours(functional.lstm), projected),
     Case("gru", X | {"recurrent_bias": (FEATURES,)} | shapes(3), ours(functional.gru), gru),

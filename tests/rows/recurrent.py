@@ -23,22 +23,18 @@ def both_ways():
 
 
 ROWS = (
-    row("rnn", lambda: L.rnn_cell(3), **WRONG),
-    row("rnn_relu", lambda: L.rnn_cell(3, activation=jax.nn.softplus, recurrent_init=initializers.identity()), reverse=True),
-    row("lstm", lambda: L.lstm_cell(3, bias_init=initializers.forget_bias()), **WRONG),
+    row("rnn", lambda: L.rnn_cell(3, activation=jax.nn.softplus, recurrent_init=initializers.identity()), reverse=True, **WRONG),
+    row("lstm", lambda: L.lstm_cell(3, bias_init=initializers.forget_bias()), often=True, **WRONG),
     row(
         "lstm_of_all_kinds",
         lambda: L.lstm_cell(3, peephole=True, projection=2, layer_norm=True),
-        often=True,
         draws=True,
         carry_init=initializers.normal(1.0),
         rate=0.3,
         zoneout=(0.1, 0.4),
     ),
     row("lstm_coupled", lambda: L.lstm_cell(3, peephole=True, coupled=True, bias=False), remat=2),
-    row("gru", lambda: L.gru_cell(3), zoneout=jnp.float32(0.2), draws=True, **WRONG),
-    row("gru_reset_before", lambda: L.gru_cell(3, reset_after=False)),
-    row("mgu", lambda: L.mgu_cell(3), **WRONG),
+    row("gru", lambda: L.gru_cell(3, reset_after=False), zoneout=jnp.float32(0.2), draws=True, **WRONG),
     row("min_gru", lambda: L.min_gru_cell(3), wrong=(RANK, INTEGERS), misfits=((OTHER[0], r"kernel must be \(in, 2"),)),
     row(
         "lru",
