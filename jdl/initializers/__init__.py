@@ -22,6 +22,7 @@ from jax.nn.initializers import xavier_uniform as xavier_uniform
 from jax.nn.initializers import zeros as zeros
 
 from jdl.initializers._fixup import fixup as fixup
+from jdl.initializers._forget_bias import forget_bias as forget_bias
 from jdl.initializers._gain import gain as gain
 from jdl.initializers._identity import dirac as dirac
 from jdl.initializers._identity import identity as identity
