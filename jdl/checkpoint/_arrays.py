@@ -23,7 +23,7 @@ class HostArray(NamedTuple):
 
     def digest(self) -> str:
         """SHA-256 of the raw bytes."""
-        return hashlib.sha256(np.ascontiguousarray(self.data).reshape(-1).view(np.uint8)).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(self.data).reshape(-1).view(np.uint8).data).hexdigest()
 
 
 def snapshot(tree: Any) -> dict[str, HostArray]:

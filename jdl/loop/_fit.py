@@ -105,12 +105,14 @@ def fit(
         lowered = programs(run, evaluate, journey.train_state, data, mapped=bool(key.ndim))
         checkpoints.identify(identity(key, data, lowered))
         write = stack.enter_context(metric_lines(folder and folder / "metrics.jsonl", journey.records))
-        advance, measure = lowered.compile()
+        more = lambda: len(journey.records) < epochs and caught() is None
+        compiled = lowered.compile() if more() else None
         compile_seconds = time.perf_counter() - start
 
         journey.start(lowered.zeros)
         pace = _Pace()
-        while len(journey.records) < epochs and not caught():
+        while compiled and more():
+            advance, measure = compiled
             position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
             bar.show(len(journey.records) + position / size)
             if journey.epoch_is_over:
