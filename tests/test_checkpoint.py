@@ -134,6 +134,10 @@ def test_what_can_t_be_saved(tmp_path):
         checkpoint.save(tmp_path, 1, {"a": {"b": np.array(["text"])}})
     with pytest.raises(ValueError, match="two leaves have the path 'a/b'"):
         checkpoint.save(tmp_path, 1, {"a": {"b": np.ones(1)}, "a/b": np.ones(1)})
+    with pytest.raises(ValueError, match="step must be at least 0, got -1"):
+        checkpoint.save(tmp_path, -1, {})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        checkpoint.save(tmp_path, 1, {}, info={"array": np.ones(1)})
 
 
 def test_no_code_is_ever_loaded():
@@ -508,14 +512,13 @@ def test_a_run_goes_on_through_everything(tmp_path, cache):
 @pytest.mark.slow
 def test_kills_change_no_bit(tmp_path, cache, seed):
     rng = random.Random(seed)
-    straight = start(folder=str(tmp_path / "straight"), cache=cache, epochs=20, every={"epochs": 100})
     folder = tmp_path / "killed"
+    run = lambda folder, **arguments: start(folder=str(folder), cache=cache, epochs=20, **arguments)
+    straight = run(tmp_path / "straight", every={"epochs": 100})
     for step in sorted(rng.sample(range(10, 199), 5)):
-        found = start(
-            folder=str(folder), cache=cache, epochs=20, every={"steps": 3}, kill_step=step, chunk=rng.choice([1e-9, 1e-3, 1])
-        )
+        found = run(folder, every={"steps": 3}, kill_step=step, chunk=rng.choice([1e-9, 1e-3, 1]))
         assert found.returncode == -signal.SIGKILL, found.stderr
-    found = run(every={"seconds": 0.01})
+    found = run(folder, every={"seconds": 0.01})
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout) == json.loads(straight.stdout)
     assert lines_of(folder) == lines_of(tmp_path / "straight") and len(lines_of(folder)) == 20
@@ -569,6 +572,21 @@ def test_another_run_s_folder(tmp_path, key):
     assert before == {path: path.read_bytes() for path in files_of(tmp_path) if path.name != ".lock"}
     with checkpoint.Saver(tmp_path / "checkpoints"), pytest.raises(checkpoint.FolderInUse):
         fit(tmp_path, key, 2)
+
+
+def test_a_run_falls_back_from_a_damaged_checkpoint(tmp_path, key):
+    plan = checkpoint.every(epochs=1)
+    fit(tmp_path, key, 2, checkpoint=plan)
+    straight, _ = fit(tmp_path / "straight", key, 3, checkpoint=plan)
+    files_of(tmp_path / "checkpoints" / "0000000006" / "arrays")[-1].write_bytes(b"")
+    with pytest.warns(checkpoint.RestoreWarning, match="restored step 3; newer ones are no good"):
+        again, _ = fit(tmp_path, key, 3, checkpoint=plan)
+    same(again, straight)
+    assert [saved.step for saved in checkpoint.steps(tmp_path / "checkpoints")] == [6, 9]
+    checkpoint.verify(tmp_path / "checkpoints", 6)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match=r"run.json is damaged; delete it"):
+        fit(tmp_path, key, 3)
 
 
 def test_training_goes_on_when_the_disk_is_full(tmp_path, key, monkeypatch):

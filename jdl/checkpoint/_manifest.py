@@ -44,6 +44,11 @@ def make(folder: Path, step: int, arrays: dict[str, HostArray], metrics: dict[st
     )
 
 
+def name_of(step: int) -> str:
+    """Of the folder of a step's checkpoint."""
+    return f"{step:010d}"
+
+
 def encode(manifest: Manifest) -> bytes:
     """As a file's content."""
     return json.dumps({"format": FORMAT} | manifest._asdict(), indent=1).encode()
@@ -68,7 +73,7 @@ def read(folder: Path) -> Manifest:
     if (found := fields.pop("format")) != FORMAT:
         raise Damaged(f"{folder / MANIFEST}: has format {found}, this version of jdl reads {FORMAT}")
     manifest = Manifest(**fields)
-    if str(manifest.step) != folder.name.lstrip("0").rjust(1, "0"):
+    if folder.name != name_of(manifest.step):
         raise Damaged(f"{folder / MANIFEST}: is of step {manifest.step}, and lies in the folder of another")
     return manifest
 

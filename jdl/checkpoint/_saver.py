@@ -1,6 +1,7 @@
 """Saving while training goes on: a copy is taken at once, and written by a thread."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from jdl.checkpoint import _files, _store
 from jdl.checkpoint._arrays import HostArray, snapshot
 from jdl.checkpoint._keep import Keep, keep
 from jdl.checkpoint._lock import locked
+from jdl.functional import _check
 
 
 class SaveError(OSError):
@@ -76,13 +78,16 @@ class Saver:
 
         Raises:
           SaveError: if the one before could not be written; this one is not begun.
-          TypeError: if a leaf is not an array.
+          TypeError: if a leaf is not an array, or `info` not what JSON knows.
+          ValueError: if `step` is negative, or two leaves have one path.
         """
         self.wait()
+        _check.within("save", 0, float("inf"), step=step)
+        remembered = json.loads(json.dumps(dict(info or {})))
         arrays = snapshot(tree)
         values = {name: float(value) for name, value in (metrics or {}).items()}
         self._thread = threading.Thread(
-            target=self._write, args=(step, arrays, values, dict(info or {})), name="jdl checkpoint", daemon=True
+            target=self._write, args=(int(step), arrays, values, remembered), name="jdl checkpoint", daemon=True
         )
         self._thread.start()
 

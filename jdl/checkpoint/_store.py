@@ -64,12 +64,12 @@ def marked(path: Path) -> bool:
 
 def place_of(folder: Path, step: int) -> Path:
     """Where the checkpoint of a step lies."""
-    return folder / f"{step:010d}"
+    return folder / _manifest.name_of(step)
 
 
 def write(folder: Path, step: int, arrays: dict[str, HostArray], metrics: dict[str, float], info: dict[str, Any]) -> None:
     """Writes a checkpoint: everything synced and in its place before the marker says so; or nothing, and an error."""
-    final, partial = place_of(folder, step), folder / f"{PARTIAL}{step:010d}"
+    final, partial = place_of(folder, step), folder / f"{PARTIAL}{_manifest.name_of(step)}"
     _clear(final)
     _files.remove(partial)
     try:

@@ -51,7 +51,7 @@ class Checkpoints:
             return
         path, metrics = self._folder / "run.json", self._folder / "metrics.jsonl"
         if self._saver is not None and path.exists():
-            if difference := _difference(json.loads(path.read_bytes()), ours):
+            if difference := _difference(_read(path), ours):
                 raise self._another(difference)
         elif metrics.exists() and self._saved is None:
             raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
@@ -124,17 +124,31 @@ def identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
         "data": [str(jax.typeof(a)) for a in jax.tree.leaves(data)],
         "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
         "program": programs.digest,
-        "made by": {"jax": jax.__version__, "jdl": metadata.version("jdl"), "platform": jax.default_backend()},
+        "made by": {"jax": jax.__version__, "jdl": _version("jdl"), "platform": jax.default_backend()},
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"fit: {path} is damaged; delete it to go on from the checkpoints beside it") from error
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # imported from its folder, not installed
+        return "unknown"
 
 
 def _difference(there: dict[str, Any], ours: dict[str, Any]) -> str | None:
     """How a run differs from the one that was there before; None if it doesn't."""
     means = {
         "key": "its key differs",
-        "data": f"its data are {there['data']}, these are {ours['data']}",
-        "metrics": f"its metrics are {there['metrics']}, these are {ours['metrics']}",
+        "data": f"its data are {there.get('data')}, these are {ours['data']}",
+        "metrics": f"its metrics are {there.get('metrics')}, these are {ours['metrics']}",
     }
-    if there["made by"] == ours["made by"]:  # another version of JAX may lower the same run otherwise
+    if there.get("made by") == ours["made by"]:  # another version of JAX may lower the same run otherwise
         means["program"] = "its program differs, so its model, loss, optimizer, batch size or a setting of them"
-    return next((meaning for name, meaning in means.items() if there[name] != ours[name]), None)
+    return next((meaning for name, meaning in means.items() if there.get(name) != ours[name]), None)
