@@ -25,6 +25,7 @@ import jdl
 from jdl import checkpoint, losses, train
 from jdl import layers as L
 from jdl.checkpoint import _store
+from jdl.loop._checkpoints import Checkpoints
 from jdl.loop._signals import caught_signals
 
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -485,25 +486,24 @@ def newest(folder):
 
 def test_a_run_goes_on_through_everything(tmp_path, cache):
     """Stopped while compiling, training, evaluating and saving, and killed: in the end it is the run that nothing happened to."""
-    straight = start(folder=str(tmp_path / "straight"), cache=cache, epochs=4, every={"epochs": 100})
+    straight = start(folder=str(tmp_path / "straight"), cache=cache, epochs=4, every={"epochs": 100}, chunk=1)
     assert straight.returncode == 0, straight.stderr
     folder = tmp_path / "disturbed"
     run = lambda **arguments: start(folder=str(folder), cache=cache, epochs=4, every={"steps": 7}, **arguments)
 
     found = run(signal=signal.SIGTERM, phase="compile")
     assert found.returncode == 143 and "no step yet" in found.stderr and not checkpoint.steps(folder / "checkpoints")
-    found = run(signal=signal.SIGTERM, phase="train", from_step=3, faults={"slow": 0.3})
-    step = newest(folder).step
-    assert found.returncode == 143 and f"step {step} is saved" in found.stderr and 3 <= step
-    found = run(signal=signal.SIGINT, phase="evaluate")
+    found = run(signal=signal.SIGTERM, phase="train", from_step=3)
+    assert found.returncode == 143 and "step 4 is saved" in found.stderr and newest(folder).step == 4
+    found = run(signal=signal.SIGINT, phase="evaluate", faults={"slow": 0.3})
     assert found.returncode == -signal.SIGINT and "KeyboardInterrupt: fit: stopped, step 10 is saved" in found.stderr
     assert newest(folder).step == 10 and len(lines_of(folder)) == 1
     found = run(kill_step=23)
     assert found.returncode == -signal.SIGKILL and newest(folder).step in (14, 21)
     found = run(signal=signal.SIGTERM, phase="save")
-    assert found.returncode == 143 and newest(folder).complete and newest(folder).step > 21
+    assert found.returncode == 143 and newest(folder).complete and newest(folder).step > 14
 
-    found = run()
+    found = run(chunk=1)
     assert found.returncode == 0, found.stderr
     assert json.loads(found.stdout) == json.loads(straight.stdout)
     assert lines_of(folder) == lines_of(tmp_path / "straight") and len(lines_of(folder)) == 4
@@ -532,13 +532,13 @@ def tiny(width=1, batch_size=8, rate=0.1):
     return train.run(train.step(objective, optax.sgd(rate)), batch_size=batch_size)
 
 
-def fit(folder, key, epochs, run=None, **options):
-    return jdl.fit(run or tiny(), DATA, key, epochs=epochs, folder=folder, progress=False, **options)
+def fit(folder, key, epochs, run=None, data=DATA, **options):
+    return jdl.fit(run or tiny(), data, key, epochs=epochs, folder=folder, progress=False, **options)
 
 
-@pytest.mark.parametrize("members", [None, 2])
-def test_a_run_that_is_over_goes_on_with_more_epochs(tmp_path, key, members):
-    keys = key if members is None else jax.random.split(key, members)
+def test_a_run_that_is_over_goes_on_with_more_epochs(tmp_path, key):
+    """Here one of two members."""
+    keys = jax.random.split(key, 2)
     straight, history = fit(tmp_path / "a", keys, 4)
     fit(tmp_path / "b", keys, 2)
     again, continued = fit(tmp_path / "b", keys, 4)
@@ -560,6 +560,7 @@ def test_another_run_s_folder(tmp_path, key):
         "its key differs": {"key": jax.random.key(7**7)},
         "params/1/kernel: saved as float32\\[1, 1\\], the template wants float32\\[1, 2\\]": {"run": tiny(width=2)},
         "its program differs, so its model, loss, optimizer, batch size": {"run": tiny(batch_size=4)},
+        "its data have other values": {"data": (DATA[0] + 1, DATA[1])},
         "its program differs": {"run": tiny(rate=0.2)},
         "its metrics are": {"evaluate": lambda train_state: {"step": train_state.step}},
     }.items():
@@ -574,16 +575,26 @@ def test_another_run_s_folder(tmp_path, key):
         fit(tmp_path, key, 2)
 
 
-def test_a_run_falls_back_from_a_damaged_checkpoint(tmp_path, key):
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_run_falls_back_from_a_damaged_checkpoint(tmp_path, key, monkeypatch, lasting):
+    """One that can't be read for good is replaced as the run comes by; one that only couldn't for a moment stays."""
     plan = checkpoint.every(epochs=1)
     fit(tmp_path, key, 2, checkpoint=plan)
     straight, _ = fit(tmp_path / "straight", key, 3, checkpoint=plan)
-    files_of(tmp_path / "checkpoints" / "0000000006" / "arrays")[-1].write_bytes(b"")
+    path = files_of(tmp_path / "checkpoints" / "0000000006" / "arrays")[-1]
+    content = path.read_bytes()
+    path.write_bytes(b"")
+    if not lasting:
+        limit = Checkpoints.limit  # asked before every chunk
+        monkeypatch.setattr(Checkpoints, "limit", lambda *args: path.write_bytes(content) and limit(*args))
     with pytest.warns(checkpoint.RestoreWarning, match="restored step 3; newer ones are no good"):
         again, _ = fit(tmp_path, key, 3, checkpoint=plan)
     same(again, straight)
     assert [saved.step for saved in checkpoint.steps(tmp_path / "checkpoints")] == [6, 9]
     checkpoint.verify(tmp_path / "checkpoints", 6)
+
+
+def test_a_damaged_run_json_has_a_clear_error(tmp_path, key):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match=r"run.json is damaged; delete it"):
         fit(tmp_path, key, 3)

@@ -153,7 +153,7 @@ def main(arguments: dict) -> None:
 
     jax.config.update("jax_compilation_cache_dir", arguments["cache"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    _fit._CHUNK = arguments.get("chunk", 0.02)
+    _fit._CHUNK = arguments.get("chunk", 0)  # by default the host looks after every step
 
     rng = np.random.default_rng(0)
     data = rng.normal(size=(85, 4)).astype(np.float32), rng.normal(size=(85, 1)).astype(np.float32)

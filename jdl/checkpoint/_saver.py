@@ -46,7 +46,7 @@ class Saver:
         self._keep = keep
         self._lock = contextlib.ExitStack()
         self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
+        self._error: SaveError | None = None
 
     def __enter__(self) -> "Saver":
         self._lock.enter_context(locked(self.folder))
@@ -98,7 +98,7 @@ class Saver:
             self._thread = None
         if self._error is not None:
             error, self._error = self._error, None
-            raise SaveError(f"checkpoint not written in {self.folder}: {error}") from error
+            raise error
 
     def check(self) -> None:
         """Raises SaveError if the last one could not be written; what is still being written is not waited for."""
@@ -106,12 +106,15 @@ class Saver:
             self.wait()
 
     def _write(self, step: int, arrays: dict[str, HostArray], metrics: dict[str, float], info: dict[str, Any]) -> None:
+        what = "checkpoint not written"
         try:
             self._sweep()
             _store.write(self.folder, step, arrays, metrics, info)
+            what = "checkpoint written, but older ones not deleted,"
             self._retain(step)
         except BaseException as error:
-            self._error = error
+            self._error = SaveError(f"{what} in {self.folder}: {error}")
+            self._error.__cause__ = error
 
     def _sweep(self) -> None:
         """Removes what a crash left in the middle of a save."""

@@ -1,7 +1,6 @@
 """The checkpoints of `fit`: whose they are, when they are made, and how a run goes on from them."""
 
 import contextlib
-import hashlib
 import json
 import time
 import warnings
@@ -15,6 +14,7 @@ import numpy as np
 
 from jdl.checkpoint import Every, Mismatch, SaveError, Saver
 from jdl.checkpoint import _files as files
+from jdl.checkpoint._arrays import snapshot
 from jdl.checkpoint._restore import newest
 from jdl.loop._journey import Journey, restored
 from jdl.loop._programs import Programs
@@ -76,7 +76,8 @@ class Checkpoints:
         if self._saver is not None and journey.step:
             self._warn(self._saver.wait)
             self._save(self._saver, journey)
-            self._saver.wait()
+            with _unless_there():
+                self._saver.wait()
 
     def whereabouts(self, journey: Journey) -> str:
         """Where a run stands that was stopped."""
@@ -97,7 +98,8 @@ class Checkpoints:
 
     def _warn(self, ask: Callable[[], None]) -> None:
         try:
-            ask()
+            with _unless_there():
+                ask()
         except SaveError as error:
             self._saved = None
             warnings.warn(f"fit: {error}; training goes on", stacklevel=5)
@@ -118,14 +120,24 @@ def opened(folder: Path | None, plan: Every | None) -> Iterator[Checkpoints]:
 
 def identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
     """What makes a run this run."""
-    numbers = np.asarray(jax.random.key_data(jax.random.clone(key)))
     return {
-        "key": f"{key.dtype}{list(key.shape)} {hashlib.sha256(numbers.tobytes()).hexdigest()}",
+        "key": f"{key.dtype}{list(key.shape)} {snapshot(key)[''].digest()}",
         "data": [str(jax.typeof(a)) for a in jax.tree.leaves(data)],
+        "data digests": [array.digest() for a in jax.tree.leaves(data) for array in snapshot(a).values()],
         "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
         "program": programs.digest,
         "made by": {"jax": jax.__version__, "jdl": _version("jdl"), "platform": jax.default_backend()},
     }
+
+
+@contextlib.contextmanager
+def _unless_there() -> Iterator[None]:
+    """Lets pass that a step could not be saved since it is there and good: a run comes to the same state again, to the bit."""
+    try:
+        yield
+    except SaveError as error:
+        if not isinstance(error.__cause__, FileExistsError):
+            raise
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -147,6 +159,7 @@ def _difference(there: dict[str, Any], ours: dict[str, Any]) -> str | None:
     means = {
         "key": "its key differs",
         "data": f"its data are {there.get('data')}, these are {ours['data']}",
+        "data digests": "its data have other values",
         "metrics": f"its metrics are {there.get('metrics')}, these are {ours['metrics']}",
     }
     if there.get("made by") == ours["made by"]:  # another version of JAX may lower the same run otherwise

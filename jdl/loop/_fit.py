@@ -69,7 +69,8 @@ def fit(
     Raises:
       TypeError: if `key` is not typed.
       ValueError: if `epochs` is not positive, or fewer than are over, or the data don't fit the run.
-      FileExistsError: if the folder holds another run: another key, model or batch size, other metrics; nothing is overwritten.
+      FileExistsError: if the folder holds another run: another key, model or batch size, other data or metrics; nothing is
+        overwritten.
       checkpoint.FolderInUse: if somebody else writes there.
       checkpoint.Damaged: if there are checkpoints and none is good.
       checkpoint.SaveError: if the last checkpoint could not be written; its `result` is what would have been returned.
