@@ -513,7 +513,7 @@ def test_a_run_goes_on_through_everything(tmp_path, cache):
 def test_kills_change_no_bit(tmp_path, cache, seed):
     rng = random.Random(seed)
     folder = tmp_path / "killed"
-    run = lambda folder, **arguments: start(folder=str(folder), cache=cache, epochs=20, **arguments)
+    run = lambda folder, **arguments: start(folder=str(folder), cache=cache, epochs=20, optimize=True, **arguments)
     straight = run(tmp_path / "straight", every={"epochs": 100})
     for step in sorted(rng.sample(range(10, 199), 5)):
         found = run(folder, every={"steps": 3}, kill_step=step, chunk=rng.choice([1e-9, 1e-3, 1]))

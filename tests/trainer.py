@@ -153,6 +153,7 @@ def main(arguments: dict) -> None:
 
     jax.config.update("jax_compilation_cache_dir", arguments["cache"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_disable_most_optimizations", not arguments.get("optimize", False))
     _fit._CHUNK = arguments.get("chunk", 0)  # by default the host looks after every step
 
     rng = np.random.default_rng(0)
