@@ -94,7 +94,7 @@ def test_everything_comes_back_to_the_bit(tmp_path, rng):
         restored = checkpoint.restore(tmp_path, tree)
         same(restored.tree, tree)
     assert (restored.step, restored.metrics, restored.info) == (7, {"loss": 0.5}, {"epoch": 1})
-    assert restored.fit.exact and not restored.skipped
+    assert restored.report.exact and not restored.skipped
 
 
 def test_a_train_state_comes_back_into_an_abstract_one(tmp_path, key):
@@ -120,12 +120,12 @@ def test_templates_that_differ(folder):
     template = {"a": np.zeros((3, 4), np.float32), "b": {"d": np.zeros(2)}}
     with pytest.raises(checkpoint.Mismatch) as found:
         checkpoint.restore(folder, template)
-    assert found.value.fit == checkpoint.Fit(("b/d",), ("b/c",), (("a", "float32[3, 5]", "float32[3, 4]"),))
+    assert found.value.report == checkpoint.Report(("b/d",), ("b/c",), (("a", "float32[3, 5]", "float32[3, 4]"),))
     assert "a: saved as float32[3, 5], the template wants float32[3, 4]" in str(found.value)
     restored = checkpoint.restore(folder, template | {"b": {"d": np.ones(2), "c": np.zeros(4, int)}}, partial=True)
     np.testing.assert_array_equal(restored.tree["b"]["c"], [2, 3, 4, 5])
     np.testing.assert_array_equal(restored.tree["b"]["d"], [1, 1])
-    assert restored.fit.missing == ("b/d",) and restored.tree["a"].shape == (3, 4)
+    assert restored.report.missing == ("b/d",) and restored.tree["a"].shape == (3, 4)
     with pytest.raises(checkpoint.Mismatch, match="b/d doesn't fit, and the template has no value for it"):
         checkpoint.restore(folder, {"b": {"d": jax.ShapeDtypeStruct((2,), np.float32)}}, partial=True)
 

@@ -1,7 +1,7 @@
 """Floor 5: state on the disk. Checkpoints that survive kills, full disks and flipped bits, or are found out and never loaded."""
 
-from jdl.checkpoint._arrays import Fit as Fit
 from jdl.checkpoint._arrays import Mismatch as Mismatch
+from jdl.checkpoint._arrays import Report as Report
 from jdl.checkpoint._export import export as export
 from jdl.checkpoint._keep import Every as Every
 from jdl.checkpoint._keep import every as every

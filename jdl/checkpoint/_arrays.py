@@ -60,7 +60,7 @@ def _copied(name: str, leaf: Any) -> HostArray:
     return HostArray(data, key)
 
 
-class Fit(NamedTuple):
+class Report(NamedTuple):
     """How saved arrays fit a template.
 
     Attributes:
@@ -89,19 +89,19 @@ class Mismatch(ValueError):
     """A checkpoint and a template differ.
 
     Attributes:
-      fit: how they do, path by path.
+      report: how they do, path by path.
     """
 
-    def __init__(self, message: str, fit: Fit):
-        super().__init__(f"{message}:\n{fit}")
-        self.fit = fit
+    def __init__(self, message: str, report: Report):
+        super().__init__(f"{message}:\n{report}")
+        self.report = report
 
 
-def compare(template: Any, described: dict[str, str]) -> Fit:
+def compare(template: Any, described: dict[str, str]) -> Report:
     """How leaves described as `float32[3, 4]` fit the template's."""
     wanted = layout(template)
     both = [path for path in wanted if path in described]
-    return Fit(
+    return Report(
         tuple(path for path in wanted if path not in described),
         tuple(path for path in described if path not in wanted),
         tuple((path, described[path], wanted[path]) for path in both if described[path] != wanted[path]),
@@ -113,7 +113,7 @@ def layout(tree: Any) -> dict[str, str]:
     return {name_of(path): _describe(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def place(template: Any, arrays: dict[str, HostArray], *, partial: bool = False, name: str = "restore") -> tuple[Any, Fit]:
+def place(template: Any, arrays: dict[str, HostArray], *, partial: bool = False, name: str = "restore") -> tuple[Any, Report]:
     """Puts arrays where the template has leaves, on the devices that it names.
 
     Args:
@@ -129,19 +129,21 @@ def place(template: Any, arrays: dict[str, HostArray], *, partial: bool = False,
       Mismatch: if they differ; with `partial`, if the template has no values where they do.
     """
     values = {path: _wrapped(array) for path, array in arrays.items()}
-    fit = compare(template, {path: _describe(value) for path, value in values.items()})
-    apart = {*fit.missing, *(path for path, _, _ in fit.different)}
-    if not fit.exact and not partial:
-        raise Mismatch(f"{name}: checkpoint and template differ (partial=True takes over what fits)", fit)
+    report = compare(template, {path: _describe(value) for path, value in values.items()})
+    apart = {*report.missing, *(path for path, _, _ in report.different)}
+    if not report.exact and not partial:
+        raise Mismatch(f"{name}: checkpoint and template differ (partial=True takes over what fits)", report)
 
     def one(path: tuple[Any, ...], leaf: Any) -> Any:
         if name_of(path) not in apart:
             return jax.device_put(values[name_of(path)], getattr(leaf, "sharding", None), may_alias=False)
         if isinstance(leaf, jax.ShapeDtypeStruct):
-            raise Mismatch(f"{name}: {name_of(path)} doesn't fit, and the template has no value for it; give one with values", fit)
+            raise Mismatch(
+                f"{name}: {name_of(path)} doesn't fit, and the template has no value for it; give one with values", report
+            )
         return leaf
 
-    return jax.tree_util.tree_map_with_path(one, template), fit
+    return jax.tree_util.tree_map_with_path(one, template), report
 
 
 def _wrapped(array: HostArray) -> Any:

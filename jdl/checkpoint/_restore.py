@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jdl.checkpoint import _store
-from jdl.checkpoint._arrays import Fit, HostArray, Mismatch, place
+from jdl.checkpoint._arrays import HostArray, Mismatch, Report, place
 from jdl.checkpoint._manifest import Damaged, Manifest
 
 
@@ -21,7 +21,7 @@ class Restored(NamedTuple):
       step: its number.
       metrics: named numbers that were saved with it.
       info: what else was saved with it.
-      fit: how checkpoint and template fit; of interest after a partial restore.
+      report: how checkpoint and template fit; of interest after a partial restore.
       skipped: why newer checkpoints were passed over, by step.
     """
 
@@ -29,7 +29,7 @@ class Restored(NamedTuple):
     step: int
     metrics: dict[str, float]
     info: dict[str, Any]
-    fit: Fit
+    report: Report
     skipped: dict[int, str]
 
 
@@ -44,7 +44,7 @@ def restore(folder: str | Path, template: Any, *, step: int | None = None, parti
       template: the tree to restore, with arrays or abstract ones (from `jax.eval_shape`) for leaves. A leaf that has a sharding is
         laid out so; it may name other devices than one saved on.
       step: which checkpoint; by default the newest, and the ones before it if it isn't good.
-      partial: whether to take over what fits; elsewhere the template's own arrays stay, and `fit` tells where.
+      partial: whether to take over what fits; elsewhere the template's own arrays stay, and `report` tells where.
 
     Returns:
       A Restored.
@@ -66,11 +66,11 @@ def restore(folder: str | Path, template: Any, *, step: int | None = None, parti
     """
     manifest, arrays, skipped = newest(Path(folder), step)
     try:
-        tree, fit = place(template, arrays, partial=partial)
+        tree, report = place(template, arrays, partial=partial)
     except Mismatch as error:
         error.add_note(f"the checkpoint is step {manifest.step} in {folder}")
         raise
-    return Restored(tree, manifest.step, manifest.metrics, manifest.info, fit, skipped)
+    return Restored(tree, manifest.step, manifest.metrics, manifest.info, report, skipped)
 
 
 def newest(folder: Path, step: int | None = None) -> tuple[Manifest, dict[str, HostArray], dict[int, str]]:

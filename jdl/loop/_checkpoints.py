@@ -1,6 +1,7 @@
 """The checkpoints of `fit`: whose they are, when they are made, and how a run goes on from them."""
 
 import contextlib
+import hashlib
 import json
 import time
 import warnings
@@ -41,22 +42,22 @@ class Checkpoints:
         try:
             journey = restored(abstract(), manifest, arrays)
         except Mismatch as error:
-            raise self._another(f"its train state differs:\n{error.fit}") from None
+            raise self._another(f"its train state differs:\n{error.report}") from None
         self._saved, self._epoch = journey.step, len(journey.records)
         return journey
 
-    def identify(self, ours: dict[str, Any]) -> None:
+    def identify(self, key: jax.Array, data: Any, programs: Programs) -> None:
         """Raises FileExistsError if the folder is another run's, and writes whose it is where nobody has yet."""
         if self._folder is None:
             return
         path, metrics = self._folder / "run.json", self._folder / "metrics.jsonl"
         if self._saver is not None and path.exists():
-            if difference := _difference(_read(path), ours):
+            if difference := _difference(_read(path), _identity(key, data, programs)):
                 raise self._another(difference)
         elif metrics.exists() and self._saved is None:
             raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
         elif self._saver is not None:
-            files.write(path, json.dumps(ours, indent=1).encode() + b"\n")
+            files.write(path, json.dumps(_identity(key, data, programs), indent=1).encode() + b"\n")
 
     def limit(self, step: int) -> int:
         """How many steps there are until the next checkpoint that is due by their number."""
@@ -118,14 +119,14 @@ def opened(folder: Path | None, plan: Every | None) -> Iterator[Checkpoints]:
         yield Checkpoints(folder, plan, saver)
 
 
-def identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
+def _identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
     """What makes a run this run."""
     return {
         "key": f"{key.dtype}{list(key.shape)} {snapshot(key)[''].digest()}",
         "data": [str(jax.typeof(a)) for a in jax.tree.leaves(data)],
         "data digests": [array.digest() for a in jax.tree.leaves(data) for array in snapshot(a).values()],
         "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
-        "program": programs.digest,
+        "program": hashlib.sha256(programs.text().encode()).hexdigest(),
         "made by": {"jax": jax.__version__, "jdl": _version("jdl"), "platform": jax.default_backend()},
     }
 

@@ -14,7 +14,7 @@ import numpy as np
 from jdl import train
 from jdl.checkpoint import Every, SaveError, every
 from jdl.functional import _check
-from jdl.loop._checkpoints import identity, opened
+from jdl.loop._checkpoints import opened
 from jdl.loop._journey import Journey, history
 from jdl.loop._lines import metric_lines
 from jdl.loop._programs import owned, programs
@@ -104,7 +104,7 @@ def fit(
 
         start = time.perf_counter()
         lowered = programs(run, evaluate, journey.train_state, data, mapped=bool(key.ndim))
-        checkpoints.identify(identity(key, data, lowered))
+        checkpoints.identify(key, data, lowered)
         write = stack.enter_context(metric_lines(folder and folder / "metrics.jsonl", journey.records))
         more = lambda: len(journey.records) < epochs and caught() is None
         compiled = lowered.compile() if more() else None

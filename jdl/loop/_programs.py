@@ -1,7 +1,6 @@
 """The compiled programs of `fit`: one that takes steps until an epoch is over, and one that evaluates."""
 
 import functools
-import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,14 +17,14 @@ class Programs(NamedTuple):
     Attributes:
       zeros: the sums of metrics of no steps.
       measured: abstract values that evaluation gives, by name.
-      digest: SHA-256 of the program that takes steps; it tells runs with other models, optimizers or settings apart.
+      text: gives the program that takes steps; it tells runs with other models, optimizers or settings apart.
       compile: gives `advance(train_state, sums, data, epoch, limit) -> (train_state, sums, look)` and
         `measure(train_state) -> metrics`.
     """
 
     zeros: dict[str, Any]
     measured: dict[str, Any]
-    digest: str
+    text: Callable[[], str]
     compile: Callable[[], tuple[Callable, Callable]]
 
 
@@ -34,13 +33,14 @@ def programs(run: Run, evaluate: Any, train_state: TrainState, data: Any, *, map
     shapes = jax.eval_shape(lambda train_state: run.advance(train_state, data, 1)[1], train_state)
     zeros = jax.tree.map(lambda m: np.zeros(m.shape[:-1], m.dtype), shapes)
     advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, zeros, data, 0, 1)
-    digest = hashlib.sha256(advance.as_text().encode()).hexdigest()
     if evaluate is None:
-        return Programs(zeros, {}, digest, lambda: (advance.compile(), lambda train_state: {}))
+        return Programs(zeros, {}, advance.as_text, lambda: (advance.compile(), lambda train_state: {}))
     evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
     measure = lambda evaluate, train_state: evaluate(train_state)
     measure = jax.jit(jax.vmap(measure, (None, 0)) if mapped else measure).lower(evaluate, train_state)
-    return Programs(zeros, measure.out_info, digest, lambda: (advance.compile(), functools.partial(measure.compile(), evaluate)))
+    return Programs(
+        zeros, measure.out_info, advance.as_text, lambda: (advance.compile(), functools.partial(measure.compile(), evaluate))
+    )
 
 
 def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
