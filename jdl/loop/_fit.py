@@ -99,12 +99,12 @@ def fit(
         checkpoints = stack.enter_context(opened(folder, checkpoint))
         bar = stack.enter_context(Progress(epochs, shown=progress))
         journey = checkpoints.restore(lambda: jax.eval_shape(run.init, key, data)) or Journey(owned(run.init(key, data)))
-        if len(journey.records) > epochs:
-            raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
 
         start = time.perf_counter()
         lowered = programs(run, evaluate, journey.train_state, data, mapped=bool(key.ndim))
         checkpoints.identify(key, data, lowered)
+        if len(journey.records) > epochs:
+            raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
         write = stack.enter_context(metric_lines(folder and folder / "metrics.jsonl", journey.records))
         more = lambda: len(journey.records) < epochs and caught() is None
         compiled = lowered.compile() if more() else None
