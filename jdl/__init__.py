@@ -1,6 +1,7 @@
 """Deep learning as pure functions, on JAX."""
 
 from jdl import augment as augment
+from jdl import checkpoint as checkpoint
 from jdl import constraints as constraints
 from jdl import curvature as curvature
 from jdl import functional as functional

@@ -27,7 +27,8 @@ def test_digits_on_few_steps(tmp_path):
 
     (folder,) = (tmp_path / "runs").iterdir()
     names = {path.name for path in folder.iterdir()}
-    assert names == {"config.json", "metrics.jsonl", "accuracy.png", "loss.png", "confusion.png", "mistakes.png"}
+    left_by_fit = {"metrics.jsonl", "run.json", "checkpoints"}
+    assert names == left_by_fit | {"config.json", "accuracy.png", "loss.png", "confusion.png", "mistakes.png"}
     assert json.loads((folder / "config.json").read_text())["seeds"] == 2
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [14, 28] and len(lines[0]["evaluate/accuracy"]) == 2

@@ -1,7 +1,7 @@
 """The Python around a run: compiles it, drives it in chunks of about a second, and tells what happens."""
 
+import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl import train
+from jdl.checkpoint import Every, SaveError, every
 from jdl.functional import _check
+from jdl.loop._checkpoints import opened
+from jdl.loop._journey import Journey, history
 from jdl.loop._lines import metric_lines
+from jdl.loop._programs import owned, programs
 from jdl.loop._progress import Progress
+from jdl.loop._signals import caught_signals, stop
 from jdl.train import Run, TrainState
 from jdl.train._run import rows
 
@@ -31,6 +36,7 @@ def fit(
     epochs: int,
     evaluate: Callable[[TrainState], dict[str, jax.Array]] | None = None,
     folder: str | Path | None = None,
+    checkpoint: Every | None = every(seconds=300),
     progress: bool = True,
 ) -> tuple[TrainState, History]:
     """Trains: one run for one key, a population in one program for an array of keys.
@@ -38,23 +44,36 @@ def fit(
     Everything is compiled once, before the first step. The train state stays on the device and its buffers are reused (donated)
     from chunk to chunk; a chunk ends with the epoch, or after about a second.
 
+    With a folder, a run survives whatever ends it: the same call goes on from the newest good checkpoint, to the same bits as if
+    nothing had happened (on the same devices and versions). SIGTERM and SIGINT end it in order: it saves at the step it is at and
+    raises SystemExit with code 143, or KeyboardInterrupt; while a program is compiled or runs, as soon as that returns. A second
+    signal ends it at once. When a checkpoint can't be written, such as on a full disk, training goes on with a warning, and the
+    next one is tried when it is due.
+
     Args:
       run: what to do, from `train.run`.
       data: a tree of arrays with one first axis, that of samples; put on the device once.
       key: a typed key, or an array of them `(members,)`.
-      epochs: passes over the data.
+      epochs: passes over the data; a run that is over goes on if there are more than before.
       evaluate: from a train state (of one member) to named scalars, after every epoch; see `train.evaluate`.
-      folder: where to write `metrics.jsonl`, a line for every epoch; made if it isn't there.
+      folder: where to write `metrics.jsonl`, a line for every epoch, `checkpoints/`, and `run.json`, which says whose they are;
+        made if it isn't there.
+      checkpoint: when to save in the folder and what to keep; see `checkpoint.every`. None saves nothing.
       progress: whether to show a progress bar.
 
     Returns:
-      The final train state, and the history: `epoch`, `step`, `seconds` (since the first step), `train/...` (means over the epoch)
-      and `evaluate/...`, each with a first axis of epochs and, for a population, a second of members; and `compile_seconds`.
+      The final train state, and the history: `epoch`, `step`, `seconds` (since the first step, without breaks), `train/...` (means
+      over the epoch) and `evaluate/...`, each with a first axis of epochs and, for a population, a second of members; and
+      `compile_seconds`.
 
     Raises:
       TypeError: if `key` is not typed.
-      ValueError: if `epochs` is not positive, or the data don't fit the run.
-      FileExistsError: if the folder holds metrics already; nothing is overwritten.
+      ValueError: if `epochs` is not positive, or fewer than are over, or the data don't fit the run.
+      FileExistsError: if the folder holds another run: another key, model or batch size, other data or metrics; nothing is
+        overwritten.
+      checkpoint.FolderInUse: if somebody else writes there.
+      checkpoint.Damaged: if there are checkpoints and none is good.
+      checkpoint.SaveError: if the last checkpoint could not be written; its `result` is what would have been returned.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax, jdl
@@ -74,36 +93,43 @@ def fit(
     data = jax.tree.map(jnp.asarray, data)
     if key.ndim:
         run = train.population(run)
-    train_state = _unshared(run.init(key, data))
-    with metric_lines(folder) as write, Progress(epochs, shown=progress) as bar:
+    folder = None if folder is None else Path(folder)
+    with contextlib.ExitStack() as stack:
+        caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
+        checkpoints = stack.enter_context(opened(folder, checkpoint))
+        bar = stack.enter_context(Progress(epochs, shown=progress))
+        journey = checkpoints.restore(lambda: jax.eval_shape(run.init, key, data)) or Journey(owned(run.init(key, data)))
+
         start = time.perf_counter()
-        advance, measure = _compile(run, evaluate, train_state, data, mapped=bool(key.ndim))
+        lowered = programs(run, evaluate, journey.train_state, data, mapped=bool(key.ndim))
+        checkpoints.identify(key, data, lowered)
+        if len(journey.records) > epochs:
+            raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
+        write = stack.enter_context(metric_lines(folder and folder / "metrics.jsonl", journey.records))
+        more = lambda: len(journey.records) < epochs and caught() is None
+        compiled = lowered.compile() if more() else None
         compile_seconds = time.perf_counter() - start
 
-        records: list[dict[str, Any]] = []
-        start, pace = time.perf_counter(), _Pace()
-        for epoch in range(epochs):
-            show = lambda position, epoch=epoch: bar.show(epoch + position / size)
-            train_state, means = _epoch(advance, train_state, data, epoch, pace, show)
-            step = np.max(jax.device_get(train_state.step))
-            record = {"epoch": epoch + 1, "step": step, "seconds": time.perf_counter() - start} | means
-            record |= {f"evaluate/{name}": value for name, value in jax.device_get(measure(train_state)).items()}
-            records.append(record)
-            bar.show(epoch + 1, record)
-            write(record)
-    history = {name: np.array([record[name] for record in records]) for name in records[0]}
-    return train_state, history | {"compile_seconds": np.array(compile_seconds)}
-
-
-def _compile(run: Run, evaluate: Any, train_state: TrainState, data: Any, *, mapped: bool) -> tuple[Callable, Callable]:
-    """The program that advances and the one that evaluates, before either is needed."""
-    advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, data, 0, 1).compile()
-    if evaluate is None:
-        return advance, lambda train_state: {}
-    evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
-    measure = lambda evaluate, train_state: evaluate(train_state)
-    measure = jax.jit(jax.vmap(measure, (None, 0)) if mapped else measure).lower(evaluate, train_state).compile()
-    return advance, functools.partial(measure, evaluate)
+        journey.start(lowered.zeros)
+        pace = _Pace()
+        while compiled and more():
+            advance, measure = compiled
+            position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
+            bar.show(len(journey.records) + position / size)
+            if journey.epoch_is_over:
+                journey.finish_epoch(jax.device_get(measure(journey.train_state)))
+                bar.show(len(journey.records), journey.records[-1])
+                write(journey.records[-1])
+            checkpoints.after_chunk(journey)
+        result = journey.train_state, history(journey.records) | {"compile_seconds": np.array(compile_seconds)}
+        try:
+            checkpoints.last(journey)
+        except SaveError as error:
+            error.result = result
+            raise
+        if number := caught():
+            stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
+    return result
 
 
 @dataclasses.dataclass
@@ -116,51 +142,14 @@ class _Pace:
         self.limit = max(1, min(10 * self.limit, int(steps * _CHUNK / seconds)))
 
 
-def _epoch(advance: Callable, train_state: TrainState, data: Any, epoch: int, pace: _Pace, show: Callable):
-    """Advances to the end of an epoch, in chunks; returns the train state and the means of the epoch's metrics."""
-    sums: dict[str, Any] = {}
-    steps, done = 0, False
-    while not done:
-        begin = time.perf_counter()
-        train_state, chunk = advance(train_state, data, jnp.int32(epoch), jnp.int32(pace.limit))
-        done, taken, position, total = jax.device_get(chunk)
-        pace.learn(int(taken), time.perf_counter() - begin)
-        sums = jax.tree.map(np.add, sums, total) if sums else total
-        steps += int(taken)
-        if not done:
-            show(position)
-    return train_state, {f"train/{name}": value / steps for name, value in sums.items()}
-
-
-def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any]]:
-    """A program that takes steps until the epoch is over, at most `limit`: one compilation, whatever the length of a chunk."""
-
-    def advance(train_state: TrainState, data: Any, epoch: Any, limit: Any):
-        def one(carry):
-            train_state, steps, sums = carry
-            train_state, metrics = run.advance(train_state, data, 1)
-            return train_state, steps + 1, jax.tree.map(lambda s, m: s + m.sum(-1), sums, metrics)
-
-        def unfinished(carry):
-            train_state, steps, _ = carry
-            return (train_state.epoch.max() == epoch) & (steps < limit)
-
-        shapes = jax.eval_shape(lambda train_state: run.advance(train_state, data, 1)[1], train_state)
-        sums = jax.tree.map(lambda m: jnp.zeros(m.shape[:-1], m.dtype), shapes)
-        train_state, steps, sums = jax.lax.while_loop(unfinished, one, (train_state, jnp.int32(0), sums))
-        return train_state, (train_state.epoch.max() > epoch, steps, train_state.position.max(), sums)
-
-    return advance
-
-
-def _unshared(train_state: TrainState) -> TrainState:
-    """Copies what appears twice (some optimizers keep the very params), since a buffer can be donated only once."""
-    seen: set[int] = set()
-
-    def own(a: jax.Array) -> jax.Array:
-        if id(a) in seen:
-            return a.copy()
-        seen.add(id(a))
-        return a
-
-    return jax.tree.map(own, train_state)
+def _chunk(advance: Callable, journey: Journey, data: Any, pace: _Pace, most: int) -> int:
+    """Advances by some steps, to the end of the epoch at most; returns the position in it."""
+    begin = time.perf_counter()
+    limit = jnp.int32(min(pace.limit, most))
+    journey.train_state, journey.sums, look = advance(
+        journey.train_state, journey.sums, data, jnp.int32(len(journey.records)), limit
+    )
+    journey.epoch_is_over, taken, position, step = jax.device_get(look)
+    pace.learn(int(taken), time.perf_counter() - begin)
+    journey.steps, journey.step = journey.steps + int(taken), int(step)
+    return 0 if journey.epoch_is_over else position

@@ -1,0 +1,168 @@
+"""The checkpoints of `fit`: whose they are, when they are made, and how a run goes on from them."""
+
+import contextlib
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jdl.checkpoint import Every, Mismatch, SaveError, Saver
+from jdl.checkpoint import _files as files
+from jdl.checkpoint._arrays import snapshot
+from jdl.checkpoint._restore import newest
+from jdl.loop._journey import Journey, restored
+from jdl.loop._programs import Programs
+from jdl.train import TrainState
+
+
+class Checkpoints:
+    """The checkpoints in a run's folder, while `fit` has them; made by `opened`. Without a folder or a plan there are none."""
+
+    def __init__(self, folder: Path | None, plan: Every | None, saver: Saver | None):
+        self._folder, self._plan, self._saver = folder, plan, saver
+        self._saved: int | None = None  # the newest step that is saved, or is being saved
+        self._epoch = 0
+        self._time = time.perf_counter()
+
+    def restore(self, abstract: Callable[[], TrainState]) -> Journey | None:
+        """The journey from the newest good checkpoint, if there is any."""
+        if self._saver is None:
+            return None
+        try:
+            manifest, arrays, _ = newest(self._saver.folder)
+        except FileNotFoundError:
+            return None
+        try:
+            journey = restored(abstract(), manifest, arrays)
+        except Mismatch as error:
+            raise self._another(f"its train state differs:\n{error.report}") from None
+        self._saved, self._epoch = journey.step, len(journey.records)
+        return journey
+
+    def identify(self, key: jax.Array, data: Any, programs: Programs) -> None:
+        """Raises FileExistsError if the folder is another run's, and writes whose it is where nobody has yet."""
+        if self._folder is None:
+            return
+        path, metrics = self._folder / "run.json", self._folder / "metrics.jsonl"
+        if self._saver is not None and path.exists():
+            if difference := _difference(_read(path), _identity(key, data, programs)):
+                raise self._another(difference)
+        elif metrics.exists() and self._saved is None:
+            raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
+        elif self._saver is not None:
+            files.write(path, json.dumps(_identity(key, data, programs), indent=1).encode() + b"\n")
+
+    def limit(self, step: int) -> int:
+        """How many steps there are until the next checkpoint that is due by their number."""
+        every = self._plan and self._plan.steps
+        return every - step % every if every else np.iinfo(np.int32).max
+
+    def after_chunk(self, journey: Journey) -> None:
+        """Saves if the plan says so, and warns if the last one could not be written."""
+        if self._saver is not None:
+            self._warn(self._saver.check)
+            if self._due(journey):
+                self._warn(self._saver.wait)
+                self._save(self._saver, journey)
+
+    def last(self, journey: Journey) -> None:
+        """Saves if a step was taken, and waits until it is on the disk; raises SaveError if it can't be."""
+        if self._saver is not None and journey.step:
+            self._warn(self._saver.wait)
+            self._save(self._saver, journey)
+            with _unless_there():
+                self._saver.wait()
+
+    def whereabouts(self, journey: Journey) -> str:
+        """Where a run stands that was stopped."""
+        return f"step {journey.step} is saved in {self._folder}" if journey.step else "no step yet"
+
+    def _due(self, journey: Journey) -> bool:
+        plan, epoch = self._plan, len(journey.records)
+        return plan is not None and (
+            (plan.seconds is not None and time.perf_counter() - self._time >= plan.seconds)
+            or (plan.steps is not None and journey.step % plan.steps == 0)
+            or (plan.epochs is not None and epoch > self._epoch and epoch % plan.epochs == 0)
+        )
+
+    def _save(self, saver: Saver, journey: Journey) -> None:
+        if self._saved != journey.step:
+            saver.save(journey.step, journey.tree(), metrics=journey.metrics(), info=journey.info())
+            self._saved, self._epoch, self._time = journey.step, len(journey.records), time.perf_counter()
+
+    def _warn(self, ask: Callable[[], None]) -> None:
+        try:
+            with _unless_there():
+                ask()
+        except SaveError as error:
+            self._saved = None
+            warnings.warn(f"fit: {error}; training goes on", stacklevel=5)
+
+    def _another(self, why: str) -> FileExistsError:
+        return FileExistsError(f"fit: {self._folder} holds another run; give another folder, nothing was overwritten: {why}")
+
+
+@contextlib.contextmanager
+def opened(folder: Path | None, plan: Every | None) -> Iterator[Checkpoints]:
+    """Locks a run's folder and gives its checkpoints."""
+    if folder is None or plan is None:
+        yield Checkpoints(folder, plan, None)
+        return
+    with Saver(folder / "checkpoints", plan.keep) as saver:
+        yield Checkpoints(folder, plan, saver)
+
+
+def _identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
+    """What makes a run this run."""
+    return {
+        "key": f"{key.dtype}{list(key.shape)} {snapshot(key)[''].digest()}",
+        "data": [str(jax.typeof(a)) for a in jax.tree.leaves(data)],
+        "data digests": [array.digest() for a in jax.tree.leaves(data) for array in snapshot(a).values()],
+        "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
+        "program": hashlib.sha256(programs.text().encode()).hexdigest(),
+        "made by": {"jax": jax.__version__, "jdl": _version("jdl"), "platform": jax.default_backend()},
+    }
+
+
+@contextlib.contextmanager
+def _unless_there() -> Iterator[None]:
+    """Lets pass that a step could not be saved since it is there and good: a run comes to the same state again, to the bit."""
+    try:
+        yield
+    except SaveError as error:
+        if not isinstance(error.__cause__, FileExistsError):
+            raise
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"fit: {path} is damaged; delete it to go on from the checkpoints beside it") from error
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # imported from its folder, not installed
+        return "unknown"
+
+
+def _difference(there: dict[str, Any], ours: dict[str, Any]) -> str | None:
+    """How a run differs from the one that was there before; None if it doesn't."""
+    means = {
+        "key": "its key differs",
+        "data": f"its data are {there.get('data')}, these are {ours['data']}",
+        "data digests": "its data have other values",
+        "metrics": f"its metrics are {there.get('metrics')}, these are {ours['metrics']}",
+    }
+    if there.get("made by") == ours["made by"]:  # another version of JAX may lower the same run otherwise
+        means["program"] = "its program differs, so its model, loss, optimizer, batch size or a setting of them"
+    return next((meaning for name, meaning in means.items() if there.get(name) != ours[name]), None)

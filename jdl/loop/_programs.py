@@ -1,0 +1,79 @@
+"""The compiled programs of `fit`: one that takes steps until an epoch is over, and one that evaluates."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jdl.train import Run, TrainState
+
+
+class Programs(NamedTuple):
+    """What is lowered for a run, and not compiled yet.
+
+    Attributes:
+      zeros: the sums of metrics of no steps.
+      measured: abstract values that evaluation gives, by name.
+      text: gives the program that takes steps; it tells runs with other models, optimizers or settings apart.
+      compile: gives `advance(train_state, sums, data, epoch, limit) -> (train_state, sums, look)` and
+        `measure(train_state) -> metrics`.
+    """
+
+    zeros: dict[str, Any]
+    measured: dict[str, Any]
+    text: Callable[[], str]
+    compile: Callable[[], tuple[Callable, Callable]]
+
+
+def programs(run: Run, evaluate: Any, train_state: TrainState, data: Any, *, mapped: bool) -> Programs:
+    """Lowers what `fit` runs; `mapped` says that the train state has a first axis of members."""
+    shapes = jax.eval_shape(lambda train_state: run.advance(train_state, data, 1)[1], train_state)
+    zeros = jax.tree.map(lambda m: np.zeros(m.shape[:-1], m.dtype), shapes)
+    advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, zeros, data, 0, 1)
+    if evaluate is None:
+        return Programs(zeros, {}, advance.as_text, lambda: (advance.compile(), lambda train_state: {}))
+    evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
+    measure = lambda evaluate, train_state: evaluate(train_state)
+    measure = jax.jit(jax.vmap(measure, (None, 0)) if mapped else measure).lower(evaluate, train_state)
+    return Programs(
+        zeros, measure.out_info, advance.as_text, lambda: (advance.compile(), functools.partial(measure.compile(), evaluate))
+    )
+
+
+def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
+    """A program that takes steps until the epoch is over, at most `limit`: one compilation, whatever the length of a chunk.
+
+    Metrics are summed over the epoch in the program, across chunks: so no sum depends on how the epoch was cut.
+    """
+
+    def advance(train_state: TrainState, sums: dict[str, Any], data: Any, epoch: Any, limit: Any):
+        def one(carry):
+            train_state, steps, sums = carry
+            train_state, metrics = run.advance(train_state, data, 1)
+            return train_state, steps + 1, jax.tree.map(lambda s, m: s + m.sum(-1), sums, metrics)
+
+        def unfinished(carry):
+            train_state, steps, _ = carry
+            return (train_state.epoch.max() == epoch) & (steps < limit)
+
+        train_state, steps, sums = jax.lax.while_loop(unfinished, one, (train_state, jnp.int32(0), sums))
+        look = train_state.epoch.max() > epoch, steps, train_state.position.max(), train_state.step.max()
+        return train_state, sums, look
+
+    return advance
+
+
+def owned(train_state: TrainState) -> TrainState:
+    """A first train state as the program hands it on: no leaf twice, since a buffer can be donated only once, and no weak types."""
+    seen: set[int] = set()
+
+    def own(a: jax.Array) -> jax.Array:
+        if id(a) in seen:
+            return a.copy()
+        seen.add(id(a))
+        return jnp.asarray(a, a.dtype) if getattr(a, "weak_type", False) else a
+
+    return jax.tree.map(own, train_state)
