@@ -37,21 +37,20 @@ def memory(length, heads=8, width=64):
     rich.print(table)
 
 
-def block_of_jdl(x):
+def block_of_jdl(x, activation):
     """The forward pass, and with the gradients of params and x."""
-    block = L.transformer_block(
-        L.attention(HEADS), L.mlp([4 * WIDTH, WIDTH], activation=functools.partial(jax.nn.gelu, approximate=False))
-    )
+    function = {"relu": jax.nn.relu, "gelu": functools.partial(jax.nn.gelu, approximate=False)}[activation]
+    block = L.transformer_block(L.attention(HEADS), L.mlp([4 * WIDTH, WIDTH], activation=function))
     params, state = block.init(jax.random.key(0), x)
     forward = jax.jit(lambda params, x: block.apply(params, state, x)[0][0])
     gradient = jax.jit(jax.grad(lambda params, x: jnp.square(forward(params, x)).sum(), (0, 1)))
     return {"forward": functools.partial(forward, params, x), "forward and gradient": functools.partial(gradient, params, x)}
 
 
-def block_of_torch(x):
+def block_of_torch(x, activation):
     """The same in PyTorch."""
     torch: Any = importlib.import_module("torch")
-    block = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
+    block = torch.nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, activation, batch_first=True, norm_first=True)
     given = torch.tensor(np.asarray(x))
 
     def forward():
@@ -70,9 +69,12 @@ def main(length=4096):
     environment()
     memory(length)
     x = jax.random.normal(jax.random.key(1), (16, 128, WIDTH))
-    contestants = {"jdl": block_of_jdl(x)}
-    contestants |= {"PyTorch": block_of_torch(x)} if importlib.util.find_spec("torch") else {}
-    rows = {name: side_by_side({who: calls[name] for who, calls in contestants.items()}, rounds=25) for name in contestants["jdl"]}
+    makers = {"jdl": block_of_jdl} | ({"PyTorch": block_of_torch} if importlib.util.find_spec("torch") else {})
+    rows = {}
+    for activation in ("relu", "gelu"):
+        contestants = {who: make(x, activation) for who, make in makers.items()}
+        for name in ("forward", "forward and gradient"):
+            rows[f"{name}, {activation}"] = side_by_side({who: calls[name] for who, calls in contestants.items()}, rounds=25)
     show("block, 16 x 128 x 256, 4 heads", rows)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._dropout import dropout
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import divisor, widen
 
 Backend = Literal["auto", "xla", "chunked"]
 _CHUNK_BYTES = 2**24  # of logits at a time in "chunked": a few caches' worth
@@ -94,10 +94,10 @@ def attention(
         logits = logits if bias is None else logits + bias
         seen = visible(at, positions[1], causal, window) if positions else None
         seen = mask if seen is None else seen if mask is None else seen & mask
-        weights = softmax_of_seen(logits, seen, sinks)
-        weights = weights if key is None else dropout(key, weights, rate)
-        output = _mixtures(weights, values)
-        return (output, weights) if return_weights else output
+        parts, total = _parts_of_softmax(logits, seen, sinks)
+        parts = parts if key is None else dropout(key, parts, rate)
+        output = _mixtures(parts, total, values)
+        return (output, parts / total) if return_weights else output
 
     at = positions[0] if positions else None
     size = 4 * batch * heads * memory  # bytes of the logits of one query of each sample
@@ -154,35 +154,40 @@ def _products(query: jax.Array, keys: jax.Array) -> jax.Array:
     """Of every query with every key, `(batch, heads, time, memory)`, of float32 at least."""
     batch, time, heads, width = query.shape
     kv_heads = keys.shape[2]
-    groups = query.reshape(batch, time, kv_heads, heads // kv_heads, width)
+    groups = query.swapaxes(1, 2).reshape(batch, kv_heads, heads // kv_heads, time, width)
     wide = jnp.promote_types(jnp.result_type(query, keys), jnp.float32)
-    products = jnp.einsum("btkgd,bskd->bkgts", groups, keys, preferred_element_type=wide)
+    products = jnp.einsum("bkgtd,bksd->bkgts", groups, keys.swapaxes(1, 2), preferred_element_type=wide)
     return products.reshape(batch, heads, time, keys.shape[1])
 
 
-def _mixtures(weights: jax.Array, values: jax.Array) -> jax.Array:
-    batch, heads, time, memory = weights.shape
+def _mixtures(parts: jax.Array, total: jax.Array, values: jax.Array) -> jax.Array:
+    """Of values, `(batch, time, heads, width)`; divided by the total last, as values are fewer than weights."""
+    batch, heads, time, memory = parts.shape
     kv_heads, width = values.shape[2:]
-    groups = weights.astype(values.dtype).reshape(batch, kv_heads, heads // kv_heads, time, memory)
-    return jnp.einsum("bkgts,bskd->btkgd", groups, values).reshape(batch, time, heads, width)
+    groups = parts.astype(values.dtype).reshape(batch, kv_heads, heads // kv_heads, time, memory)
+    mixed = jnp.einsum("bkgts,bksd->bkgtd", groups, values.swapaxes(1, 2), preferred_element_type=parts.dtype)
+    return (mixed.reshape(batch, heads, time, width) / total).swapaxes(1, 2).astype(values.dtype)
 
 
 def softmax_of_seen(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> jax.Array:
     """Along the last axis, over what is seen, with a further logit for each head; zeros where nothing is."""
-    if seen is None and sinks is None:
-        return jax.nn.softmax(logits)
+    parts, total = _parts_of_softmax(logits, seen, sinks)
+    return parts / total
+
+
+def _parts_of_softmax(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """The exponentials, and what to divide them by, at least 1 where anything is seen."""
     if seen is not None:
         logits = jnp.where(seen, logits, -jnp.inf)
-    top = logits.max(-1, keepdims=True, initial=-jnp.inf)
+    top = logits.max(-1, keepdims=True, initial=jnp.finfo(logits.dtype).min)
     if sinks is not None:
         sinks = jnp.broadcast_to(widen(sinks).reshape(1, -1, 1, 1), top.shape)
         top = jnp.maximum(top, sinks)
-    top = jax.lax.stop_gradient(jnp.where(jnp.isfinite(top), top, 0))
+    top = jax.lax.stop_gradient(top)
     parts = jnp.exp(logits - top)
     total = parts.sum(-1, keepdims=True)
-    if sinks is not None:
-        total = total + jnp.exp(sinks - top)
-    return parts / jnp.where(total == 0, 1, total)
+    total = total if sinks is None else total + jnp.exp(sinks - top)
+    return parts, divisor(total) if seen is not None or not logits.size else total
 
 
 def _in_chunks(some: Any, chunk: int, query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
