@@ -139,3 +139,11 @@ def test_too_many_boxes_are_an_error_and_nan_under_jit(rng):
     assert np.isnan(value["mean_average_precision"])
     with pytest.raises(ValueError, match=r"thresholds must be in \[0, 1\]"):
         metrics.streaming_mean_average_precision(classes=2, capacity=5, thresholds=(0.5, 50.0))
+
+
+def test_a_score_that_is_nan_is_seen(metric, rng):
+    (boxes, scores, labels), targets = scene(rng)
+    labels[0, 0], scores[0, 0] = 0, np.nan
+    assert np.isnan(whole(metric, ((boxes, scores, labels), targets))["mean_average_precision"])
+    labels[0, 0] = -1  # where there is no box
+    assert np.isfinite(whole(metric, ((boxes, scores, labels), targets))["mean_average_precision"])

@@ -143,3 +143,30 @@ def test_bad_input(key):
             call()
     with pytest.raises(TypeError, match="ids must be integers, got float32"):
         gpt().init(key, np.zeros((2, 5), "float32"))
+
+
+def test_what_experts_report_comes_out_and_padding_takes_no_capacity(rng):
+    experts = L.mixture_of_experts(L.mlp([12, 8]), 4, k=1, capacity_factor=1.0)
+    encoder = models.transformer_encoder(2, L.transformer_block(L.attention(2), experts))
+    x, mask = rng.normal(size=(2, 6, 8)).astype("float32"), np.arange(6).reshape(1, -1) < np.array([[6], [3]])
+    params, state = jax.jit(encoder.init)(jax.random.key(0), x)
+    apply = jax.jit(lambda x: encoder.apply(params, state, x, mask=mask, mlp_mask=mask)[0])
+    (y, info), (other, _) = apply(x), apply(np.where(mask[..., None], x, 7.0).astype("float32"))
+    assert info["load_balance"].shape == (2,) and info["tokens_per_expert"].sum() == 2 * mask.sum()
+    np.testing.assert_array_equal(np.asarray(y)[mask], np.asarray(other)[mask])
+
+    block = L.transformer_block(L.attention(2, causal=True), L.mixture_of_experts(L.mlp([12, 8]), 4))
+    decoder = models.transformer_decoder(2, block, embedding=L.embedding(VOCABULARY, 8))
+    tokens, cache = np.ones((2, 3), int), models.decoder_cache(2, 2, 8, heads=2, width=4)
+    params, state = jax.eval_shape(decoder.init, jax.random.key(0), tokens)
+    logits, same, info = jax.eval_shape(decoder.apply, params, state, tokens, cache=cache)[0]
+    assert logits.shape == (2, 3, VOCABULARY) and jax.tree.structure(same) == jax.tree.structure(cache) and "z" in info
+
+    writing = L.transformer_block(L.attention(2), L.mlp([8]), cross=L.attention(2))
+    again = L.remat(decoder)  # which takes keywords that are no arrays
+    assert jax.eval_shape(lambda *x: again.apply(*x, last=True)[0], params, state, tokens)[0].shape == (2, 1, VOCABULARY)
+
+    both = models.encoder_decoder(encoder, models.transformer_decoder(1, writing, head=None))
+    params, state = jax.eval_shape(both.init, jax.random.key(0), x, x)
+    _, (info,) = jax.eval_shape(both.apply, params, state, x, x)[0]
+    assert info["z"].shape == (2,)

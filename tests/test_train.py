@@ -94,6 +94,18 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(key):
     np.testing.assert_allclose(after.state["0"]["mean"], [mean], rtol=1e-5)
 
 
+def test_parts_in_half_precision_are_summed_in_single(key):
+    """In bfloat16 a sum of ones stays at 256."""
+    objective = train.Objective(
+        lambda key, batch: ({"w": jnp.ones((), "bfloat16")}, {}),
+        lambda params, state, batch, key=None, train=True: (params["w"] * batch[0].mean().astype("bfloat16"), (state, {})),
+    )
+    step = train.step(objective, optax.sgd(1.0), gradient=train.accumulate(1024))
+    batch = (jnp.ones(1024, "bfloat16"),)
+    after, _ = jax.jit(step.update)(step.init(key, batch), batch)
+    assert after.params["w"].dtype == "bfloat16" and after.params["w"] == 0
+
+
 def test_parts_that_do_not_divide_a_batch_are_an_error(key):
     objective = train.objective(L.dense(1), losses.mean_squared_error)
     step = train.step(objective, optax.sgd(0.1), gradient=train.accumulate(3))

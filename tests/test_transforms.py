@@ -463,6 +463,12 @@ def test_precision_computes_in_half_and_keeps_weights_and_statistics_in_single(k
     assert own["1"]["mean"].dtype == "float32"
     table = L.precision(L.embedding(5, 3), "bfloat16")  # whose input is of integers
     assert table.apply(*table.init(jax.random.clone(key), jnp.arange(5)), jnp.arange(5))[0].dtype == "bfloat16"
+    recurrent = L.precision(L.recurrent(L.min_gru_cell(3)), "bfloat16")  # whose carry is of float32
+    sequence = jnp.expand_dims(x, 0)
+    weights, _ = recurrent.init(jax.random.clone(key), sequence)
+    _, carry = recurrent.apply(weights, {}, sequence, lengths=[5])[0]
+    assert carry.dtype == "float32"
+    assert recurrent.apply(weights, {}, sequence, carry=carry)[0][1].dtype == "float32"
     with pytest.raises(TypeError, match="dtype must be of floating point"):
         L.precision(model, "int8")
 
@@ -480,5 +486,6 @@ def test_members_of_an_ensemble_are_networks_of_their_own(key, normal):
         assert_close(outputs[i], model.apply(*member, x)[0])
     dropped = many.apply(params, state, x, key=jax.random.clone(key), train=True)[0] == 0
     assert not np.array_equal(dropped[0], dropped[1]), "each draws by itself"
+    assert L.ensemble(jax.nn.relu, 3).apply({}, {}, x)[0].shape == (3, 5, 3)
     with pytest.raises(ValueError, match="members must be a positive integer"):
         L.ensemble(model, 0)

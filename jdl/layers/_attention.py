@@ -14,7 +14,7 @@ from jdl.functional._attention import Backend
 from jdl.functional._dropout import sequences
 from jdl.layer import Layer, compose
 from jdl.layers._dense import dense
-from jdl.layers._drawing import need_key
+from jdl.layers._drawing import draws, need_key
 from jdl.layers._fitted import fitted
 
 
@@ -141,7 +141,7 @@ def attention(
 
 def _attend(heads: int, sinks: bool, rate: float | jax.Array, options: dict[str, Any]) -> Layer:
     """What the projections feed: it has the sinks and draws the dropped weights."""
-    drops = not isinstance(rate, int | float) or rate > 0  # which a traced rate can't say
+    drops = draws(rate)
 
     def init(key: Any, query: Any, *inputs: Any, **named: Any) -> tuple[dict, dict]:
         return ({"sinks": jnp.zeros(heads, jnp.promote_types(query.dtype, jnp.float32))} if sinks else {}), {}

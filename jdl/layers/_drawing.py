@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.core
+import numpy as np
 
 from jdl.functional import _check
 from jdl.layer import Layer
@@ -29,6 +31,11 @@ def drawing(
         return draw(key, x), state
 
     return Layer(init, apply)
+
+
+def draws(rate: float | jax.Array) -> bool:
+    """Whether something is drawn at this rate: not if it is known to be 0, which a traced one never is."""
+    return isinstance(rate, jax.core.Tracer) or bool(np.any(np.asarray(rate) > 0))
 
 
 def need_key(name: str, key: Any) -> None:

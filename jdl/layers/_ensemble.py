@@ -50,6 +50,6 @@ def ensemble(layer: Layer | Callable, members: int) -> Layer:
         def one(params: dict, state: dict, key: Any) -> tuple[Any, dict]:
             return layer.apply(params, state, *inputs, key=key, train=train, **named)
 
-        return jax.vmap(one)(params, state, None if key is None else keys_of(key))
+        return jax.vmap(one, axis_size=members)(params, state, None if key is None else keys_of(key))
 
     return Layer(init, apply)

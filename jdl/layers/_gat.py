@@ -15,6 +15,7 @@ from jdl.functional._numbers import widen
 from jdl.layer import Layer, compose
 from jdl.layers._bias import bias as bias_layer
 from jdl.layers._dense import dense
+from jdl.layers._drawing import draws
 from jdl.layers._dropout import dropout
 from jdl.layers._einsum import einsum
 
@@ -152,7 +153,7 @@ def _attention(
 ) -> Layer:
     """Mixes the values of neighbours by their logits, both of which `attend` gives."""
     _check.within(name, 0, 1, rate=rate)
-    drops = not isinstance(rate, int | float) or rate > 0  # which a traced rate can't say
+    drops = draws(rate)
 
     def of_edges(graphs: Any, net: Any) -> Any:
         """What the edges add to those of neighbours, 0 for self-loops."""

@@ -17,7 +17,7 @@ from jdl.functional._router import few_enough, tokens_per_expert
 from jdl.functional._slide import masked
 from jdl.layer import Layer, as_layer, compose, derive
 from jdl.layers._dense import dense
-from jdl.layers._drawing import drawing
+from jdl.layers._drawing import drawing, draws
 
 
 def mixture_of_experts(
@@ -82,7 +82,7 @@ def mixture_of_experts(
     _check.within("mixture_of_experts", 0, float("inf"), jitter=jitter)
     if capacity_factor is not None:
         _check.above_zero("mixture_of_experts", capacity_factor=capacity_factor)
-    jitters = not isinstance(jitter, int | float) or jitter > 0  # which a traced one can't say
+    jitters = draws(jitter)
     parts: dict[str, Layer | Callable] = {"router": dense(experts, bias=False, kernel_init=kernel_init)}
     parts |= {"experts": _stacked(expert, experts)} | ({} if shared is None else {"shared": shared})
     parts |= {"jitter": _drawn(lambda key, x: functional.router_jitter(key, x, jitter))} if jitters else {}

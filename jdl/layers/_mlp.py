@@ -10,6 +10,7 @@ from jax.nn import initializers
 from jdl.functional import _check
 from jdl.layer import Layer, chain, compose
 from jdl.layers._dense import dense
+from jdl.layers._drawing import draws
 from jdl.layers._dropout import dropout as dropout_layer
 from jdl.layers._fitted import fitted
 
@@ -52,7 +53,7 @@ def mlp(
     if not widths:
         raise ValueError("mlp: widths must have an entry for every dense layer, got none")
     _check.within("mlp", 0, 1, dropout=dropout)
-    drops = not isinstance(dropout, int | float) or dropout > 0  # which a traced rate can't say
+    drops = draws(dropout)
     layers: dict[str, Layer | Callable] = {}
     for i, width in enumerate(widths):
         layers[f"{i}"] = dense(width, kernel_init=kernel_init, bias_init=bias_init)

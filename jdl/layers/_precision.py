@@ -10,17 +10,18 @@ from jdl.layer import Layer, as_layer
 
 
 def precision(layer: Layer | Callable, dtype: Any) -> Layer:
-    """Computes a layer in another dtype: its inputs and params are cast, its params stay what they are.
+    """Computes a layer in another dtype: what it is applied to is cast, and so are its params where they are used.
 
-    Gradients reach params in their own dtype, so the optimizer works on float32 masters. State is neither cast nor rounded, and
-    norms, softmax, statistics and losses are of float32 at least in any case.
+    Gradients reach params in their own dtype, so the optimizer works on float32 masters. State and inputs by keyword (carries,
+    caches, masks, biases) are neither cast nor rounded, and norms, softmax, statistics and losses are of float32 at least in any
+    case.
 
     Args:
       layer: any layer.
       dtype: `"bfloat16"`, `"float16"`, ...; a floating-point one.
 
     Returns:
-      A Layer with the same params and state, whose floating-point outputs are of `dtype`.
+      A Layer with the same params and state; its output is of `dtype`, as outputs follow inputs.
 
     Raises:
       TypeError: if `dtype` is not of floating point.
@@ -43,7 +44,6 @@ def precision(layer: Layer | Callable, dtype: Any) -> Layer:
         return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
     def apply(params: dict, state: dict, *inputs: Any, key: Any = None, train: bool = False, **named: Any) -> tuple[Any, dict]:
-        output, state = layer.apply(cast(params), state, *cast(inputs), key=key, train=train, **cast(named))
-        return cast(output), state
+        return layer.apply(cast(params), state, *cast(inputs), key=key, train=train, **named)
 
     return Layer(layer.init, apply)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jdl import functional
 from jdl.functional import Recurrence, _check
 from jdl.layer import Layer, compose, derive
-from jdl.layers._drawing import need_key
+from jdl.layers._drawing import draws, need_key
 from jdl.layers._dropout import dropout
 from jdl.layers._parameter import parameter
 
@@ -89,7 +89,7 @@ def recurrent(
     name = cell.recurrence.name
     zones = zoneout if isinstance(zoneout, tuple) else (zoneout,)
     _check.within(name, 0, 1, rate=rate, **{f"zoneout[{i}]" if len(zones) > 1 else "zoneout": z for i, z in enumerate(zones)})
-    drops, stays = _draws(rate), any(map(_draws, zones))
+    drops, stays = draws(rate), any(map(draws, zones))
     if remat is not None:
         _check.positive(name, remat=remat)
     if cell.recurrence.step is None and (drops or stays or remat is not None):
@@ -139,10 +139,6 @@ def recurrent(
         return functional.recurrent(cell.recurrence, cell_params, x, **given, **options), state
 
     return Layer(init, apply)
-
-
-def _draws(rate: Any) -> bool:
-    return not isinstance(rate, int | float) or rate > 0  # which a traced rate can't say
 
 
 def _stay(key: jax.Array, index: int, carry: Any, time: int, rate: Any) -> jax.Array:
@@ -222,7 +218,7 @@ def recurrent_stack(*layers: Layer, rate: float | jax.Array = 0.0, residual: boo
     _check.within("recurrent_stack", 0, 1, rate=rate)
     if not layers:
         raise ValueError("recurrent_stack: there must be a layer, got none")
-    drops = len(layers) > 1 and _draws(rate)
+    drops = len(layers) > 1 and draws(rate)
 
     @compose(**{str(i): layer for i, layer in enumerate(layers)}, **({"drop": dropout(rate)} if drops else {}))
     def stack(net, x, *, carry=None, lengths=None, mask=None):

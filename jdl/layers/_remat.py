@@ -46,9 +46,9 @@ def remat(layer: Layer | Callable, *, policy: Policy = "nothing") -> Layer:
     layer = as_layer(layer)
 
     def apply(params: dict, state: dict, *inputs: Any, key: Any = None, train: bool = False, **named: Any) -> tuple[Any, dict]:
-        def run(params, state, inputs, named, key):
-            return layer.apply(params, state, *inputs, key=key, train=train, **named)
+        def run(params, state, inputs, key):
+            return layer.apply(params, state, *inputs, key=key, train=train, **named)  # some of `named` may be no arrays
 
-        return jax.checkpoint(run, policy=_POLICIES[policy])(params, state, inputs, named, key)
+        return jax.checkpoint(run, policy=_POLICIES[policy])(params, state, inputs, key)
 
     return Layer(layer.init, apply)

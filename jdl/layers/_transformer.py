@@ -7,6 +7,7 @@ import jax
 
 from jdl.functional import _check
 from jdl.layer import Layer, compose
+from jdl.layers._drawing import draws
 from jdl.layers._dropout import dropout
 from jdl.layers._layer_norm import layer_norm
 
@@ -65,7 +66,7 @@ def transformer_block(
             "transformer_block: a parallel block has no attention to a memory; leave cross out, or choose another order"
         )
     norm = layer_norm() if norm is None else norm
-    drops = not isinstance(rate, int | float) or rate > 0  # which a traced rate can't say
+    drops = draws(rate)
     parts: dict[str, Layer | Callable] = {"attention": attention, "attention_norm": norm, "mlp": mlp}
     parts |= {} if order == "parallel" else {"mlp_norm": norm}
     parts |= {} if cross is None else {"cross": cross, "cross_norm": norm}

@@ -46,7 +46,7 @@ def mean_average_precision(
 
     Returns:
       A dict of `mean_average_precision`; `by_class`, `(classes,)`; and `by_threshold`, `(thresholds,)`. Classes without targets are
-      NaN, and left out of means.
+      NaN, and left out of means; so is all of it if a score is NaN.
 
     Raises:
       ValueError: if shapes don't fit, a label is out of range where the host sees it, or a threshold is.
@@ -120,7 +120,7 @@ def streaming_mean_average_precision(*, classes: int, capacity: int, thresholds:
     def compute(state):
         targets = _sums.value(state["targets"])
         table = jnp.where(jnp.expand_dims(targets > 0, 1), _average_precisions(_boxes_of(state), targets), jnp.nan)
-        table = jnp.where(state["count"] > capacity, jnp.nan, table)
+        table = jnp.where((state["count"] > capacity) | jnp.isnan(state["scores"]).any(), jnp.nan, table)
         by_threshold = jnp.nanmean(table, 0)
         return {"mean_average_precision": by_threshold.mean(), "by_class": table.mean(1), "by_threshold": by_threshold}
 

@@ -26,7 +26,8 @@ def transformer_encoder(
 ) -> Layer:
     """Blocks one after the other, each with parameters of its own, compiled once: `norm(block(... block(embedding(x))))`.
 
-    Inputs are `(x, *, mask=None, bias=None, positions=None)`, as `attention` takes them; without an `embedding`, `x` are features.
+    Inputs are `(x, *, mask=None, mlp_mask=None, bias=None, positions=None)`, as `transformer_block` takes them; without an
+    `embedding`, `x` are features.
 
     Args:
       depth: how many blocks.
@@ -40,7 +41,8 @@ def transformer_encoder(
 
     Returns:
       A Layer to `(batch, time, features)`, or what the head makes of it, with sublayers `embedding`, `positions`, `entry`,
-      `blocks`, `norm` and `head`; those of `blocks` have a first axis of `depth`.
+      `blocks`, `norm` and `head`; those of `blocks` have a first axis of `depth`. With a `mixture_of_experts` in the block, to
+      `(y, info)`, of which all entries have a first axis of `depth`.
 
     Raises:
       ValueError: if `depth` is not positive, or the head is tied without an embedding.
@@ -62,10 +64,11 @@ def transformer_encoder(
     parts, head_of = _parts("transformer_encoder", depth, block, embedding, positions, entry, norm, head)
 
     @compose(**parts)
-    def encoder(net, x, *, mask=None, bias=None, positions=None):
+    def encoder(net, x, *, mask=None, mlp_mask=None, bias=None, positions=None):
         x, positions = _entered("transformer_encoder", net, x, positions, None)
-        x, _ = net.blocks(x, mask=mask, bias=bias, positions=positions)
-        return head_of(net, net.norm(x))
+        x, out = net.blocks(x, mask=mask, mlp_mask=mlp_mask, bias=bias, positions=positions)
+        y = head_of(net, net.norm(x))
+        return (y, out[1]) if isinstance(out, tuple) else y
 
     return encoder
 
@@ -82,9 +85,9 @@ def transformer_decoder(
 ) -> Layer:
     """Blocks one after the other, to logits of the next token: language models, and decoders that attend to a memory.
 
-    Inputs are `(tokens, memory=None, *, mask=None, memory_mask=None, bias=None, positions=None, lengths=None, cache=None,
-    last=False)`. With a `cache`, of `decoder_cache`, tokens continue those that it holds, and only the first `lengths` of each
-    sample are kept. `last` gives the logits of the last of them alone, `(batch, 1, vocabulary)`.
+    Inputs are `(tokens, memory=None, *, mask=None, memory_mask=None, mlp_mask=None, bias=None, positions=None, lengths=None,
+    cache=None, last=False)`. With a `cache`, of `decoder_cache`, tokens continue those that it holds, and only the first `lengths`
+    of each sample are kept. `last` gives the logits of the last of them alone, `(batch, 1, vocabulary)`.
 
     Args:
       depth: how many blocks.
@@ -98,7 +101,8 @@ def transformer_decoder(
         None gives features.
 
     Returns:
-      A Layer to `(logits, cache)`, the cache None if none was given, with sublayers as `transformer_encoder`.
+      A Layer to `(logits, cache)`, the cache None if none was given, with sublayers as `transformer_encoder`. With a
+      `mixture_of_experts` in the block, to `(logits, cache, info)`.
 
     Raises:
       ValueError: if `depth` is not positive, the head is tied without an embedding, or a cache is of another depth.
@@ -132,6 +136,7 @@ def transformer_decoder(
         *,
         mask=None,
         memory_mask=None,
+        mlp_mask=None,
         bias=None,
         positions=None,
         lengths=None,
@@ -142,11 +147,12 @@ def transformer_decoder(
             if a.shape[:1] != (depth,):
                 raise ValueError(f"transformer_decoder: the cache of {depth} blocks must have a first axis of that, got {a.shape}")
         x, positions = _entered("transformer_decoder", net, x, positions, cache)
-        named = {"mask": mask, "memory_mask": memory_mask, "bias": bias, "positions": positions, "lengths": lengths}
-        x, cache = net.blocks(x, memory, **named, cache=cache)
+        named = {"mask": mask, "memory_mask": memory_mask, "mlp_mask": mlp_mask, "bias": bias, "positions": positions}
+        x, out = net.blocks(x, memory, **named, lengths=lengths, cache=cache)
+        cache, *info = out if isinstance(out, tuple) else (out,)
         if last:
             x = x[:, -1:] if lengths is None else _lengths.last(x, lengths)
-        return head_of(net, net.norm(x)), cache
+        return head_of(net, net.norm(x)), cache, *info
 
     return decoder
 
@@ -162,7 +168,8 @@ def encoder_decoder(encoder: Layer, decoder: Layer) -> Layer:
       decoder: such as `transformer_decoder(...)`, with cross-attention in its block.
 
     Returns:
-      A Layer to logits, `(batch, time, vocabulary)`, with sublayers `encoder` and `decoder`.
+      A Layer to logits, `(batch, time, vocabulary)`, with sublayers `encoder` and `decoder`. With mixtures of experts, to
+      `(logits, infos)`, the encoder's first.
 
     Example:
       >>> import functools, jax, jax.numpy as jnp
@@ -189,7 +196,10 @@ def encoder_decoder(encoder: Layer, decoder: Layer) -> Layer:
     @compose(encoder=encoder, decoder=decoder)
     def forward(net, source, target, *, mask=None, target_mask=None):
         memory = net.encoder(source, mask=mask)
-        return net.decoder(target, memory, mask=target_mask, memory_mask=mask)[0]
+        memory, *read = memory if isinstance(memory, tuple) else (memory,)
+        logits, _, *written = net.decoder(target, memory, mask=target_mask, memory_mask=mask)
+        info = *read, *written
+        return (logits, info) if info else logits
 
     return forward
 

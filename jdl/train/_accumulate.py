@@ -50,13 +50,16 @@ def accumulate(times: int) -> Callable[[Callable], Callable]:
                 state, sums = carry
                 part, index = own
                 (value, (state, metrics)), gradient = value_and_gradient(params, state, part, derive(key, "part", index))
-                return (state, jax.tree.map(jnp.add, sums, (value, metrics, gradient))), None
+                return (state, jax.tree.map(lambda total, a: total + a, sums, (value, metrics, gradient))), None
 
             first = jax.tree.map(lambda a: a[0], parts)
             (value, (_, metrics)), slope = jax.eval_shape(value_and_gradient, params, state, first, key)
-            zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), (value, metrics, slope))
+            shapes = value, metrics, slope
+            zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, jnp.promote_types(a.dtype, jnp.float32)), shapes)
             (state, sums), _ = jax.lax.scan(one, (state, zeros), (parts, jnp.arange(times)))
-            value, metrics, slope = jax.tree.map(lambda total: total / times, sums)
+            means = jax.tree.map(lambda total: total / times, sums)
+            like = lambda mean, a: mean.astype(a.dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else mean
+            value, metrics, slope = jax.tree.map(like, means, shapes)
             return (value, (state, metrics)), slope
 
         return gradient
