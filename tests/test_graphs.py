@@ -44,7 +44,7 @@ LAYERS = {
     "message_passing": L.message_passing(joined(L.dense(2)), joined(L.dense(2)), reduction="max"),
     "graph_network": L.chain(L.graph_network(L.dense(2), L.dense(2), L.dense(2)), lambda graphs: graphs.globals),
     "graph_attention_pool": L.graph_attention_pool(2),
-    **{f"graph_pool_{name}": L.graph_pool(name) for name in ("mean", "max")},
+    **{f"graph_pool_{name}": L.graph_pool(reduction=name) for name in ("mean", "max")},
 }
 OF_GRAPHS = [name for name in LAYERS if "pool" in name or "network" in name]
 

@@ -161,9 +161,9 @@ def _trimmed(name: str, graphs: Graphs) -> Graphs:
 
 def _with_width(parts: list[Graphs]) -> list[Graphs]:
     """The graphs, where edges `(0,)`, of which nobody could know the width, are like the edges of others."""
-    known = next((part.edges for part in parts if part.edges is not None and part.edges.shape != (0,)), None)
-    blank = lambda part: known is not None and part.edges is not None and part.edges.shape == (0,)
-    return [part.replace(edges=known[:0]) if blank(part) else part for part in parts]
+    blank = lambda part: part.edges is not None and part.edges.shape == (0,)
+    known = [part.edges[:0] for part in parts if part.edges is not None and not blank(part)]
+    return [part.replace(edges=known[0]) if known and blank(part) else part for part in parts]
 
 
 def _smallest(what: str, sizes: Sizes, need: int) -> int:
