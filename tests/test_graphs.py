@@ -44,7 +44,7 @@ LAYERS = {
     "message_passing": L.message_passing(joined(L.dense(2)), joined(L.dense(2)), reduction="max"),
     "graph_network": L.chain(L.graph_network(L.dense(2), L.dense(2), L.dense(2)), lambda graphs: graphs.globals),
     "graph_attention_pool": L.graph_attention_pool(2),
-    **{f"graph_pool_{name}": L.graph_pool(name) for name in ("mean", "max")},
+    **{f"graph_pool_{name}": L.graph_pool(reduction=name) for name in ("mean", "max")},
 }
 OF_GRAPHS = [name for name in LAYERS if "pool" in name or "network" in name]
 
@@ -236,6 +236,27 @@ def test_graphs_in_a_batch_have_no_influence_on_each_other(batch, params):
         assert_close(np.asarray(of_one[name])[:last], np.asarray(y)[-last:])
 
 
+def test_attention_counts_loops_once(batch, params):
+    """A graph that has loops already attends as it does without them; of the shape that padding gives, nothing is compiled."""
+
+    def looped(one):
+        ends = (np.append(ends, range(4)).astype(np.int32) for ends in (one.senders, one.receivers))
+        return functional.graph(one.nodes, *ends, edges=np.append(one.edges, one.edges[:4], 0), globals=one.globals)
+
+    first, *others = functional.unbatch_graphs(batch)
+    looped, without = (functional.pad_graphs(one) for one in (functional.batch_graphs([looped(first), *others]), batch))
+    outputs, expected = run(params, looped)[0], run(params, without)[0]
+    for name in ("gat", "gatv2"):
+        assert_close(np.asarray(outputs[name])[:8], np.asarray(expected[name])[:8])
+    assert not np.allclose(outputs["gat_mean"][:8], expected["gat_mean"][:8])  # which adds none, and takes them as neighbours
+
+
+def test_convolution_counts_loops_besides():
+    x = np.array([[2.0], [4.0]], "float32")  # A + I is [[2, 0], [1, 1]]
+    y = jax.jit(functional.gcn)(x, np.array([0, 0]), np.array([0, 1]))
+    np.testing.assert_allclose(y, [[2.0], [3.0]], rtol=1e-6)
+
+
 def test_masked_layers_don_t_count_padding(batch):
     layer, padded = L.on_nodes(L.batch_norm(), masked=True), functional.pad_graphs(batch)
     run = jax.jit(lambda graphs: layer.apply(*layer.init(jax.random.key(0), graphs), graphs, train=True)[0].nodes)
@@ -339,6 +360,9 @@ TWO = functional.batch_graphs([PATH, PATH])
     (lambda: L.gcn(2).init(jax.random.key(0), PATH.replace(node_counts=np.array([2, 2]))), r"edge_counts must both be \(graphs,\)"),
     (lambda: functional.graph_pool(PATH.replace(node_counts=np.array([4]))), "node_counts add up to 4, but there are only 3"),
     (lambda: functional.graph_pool(PATH.replace(edge_counts=np.array([3]))), "edge_counts add up to 3, but there are only 2"),
+    (lambda: PATH.replace(nodes=None).node_mask, r"node_mask: .* have no nodes yet; give them by graphs.replace\(nodes=...\)"),
+    (lambda: PATH.replace(nodes=None).node_graphs, "node_graphs: the graphs have no nodes yet"),
+    (lambda: functional.graph_pool(PATH.replace(nodes=None)), "graph_pool: the graphs have no nodes yet"),
     (lambda: functional.graph_pool(X), "graph_pool: takes Graphs, got float32"),
     (lambda: L.gcn(2).init(jax.random.key(0), X), "gcn: takes Graphs, got float32"),
     (lambda: L.gcn(2).apply({"kernel": X.T}, {}, PATH.replace(edges=X[:2])), r"gcn: edges must be weights \(edges,\)"),
@@ -415,6 +439,15 @@ def test_a_batch_comes_apart_again(batch):
     assert_equal(functional.batch_graphs(parts), batch)
     without = functional.from_networkx(networkx.path_graph(3))  # nodes come later, as many as padding makes
     assert_equal(functional.unbatch_graphs(functional.pad_graphs(without)), [without])
+
+
+def test_graphs_without_edges_go_with_others():
+    atom, bonds = networkx.empty_graph(1), networkx.Graph([(0, 1, {"kind": [1.0, 2.0]})])
+    alone, pair = (functional.from_networkx(one, edges="kind") for one in (atom, bonds))
+    both = functional.batch_graphs([alone, pair, alone])
+    assert both.edges.tolist() == [[1.0, 2.0]] * 2 and both.senders.tolist() == [1, 2]
+    assert (both.edges.dtype, both.edge_counts.tolist()) == ("float32", [0, 2, 0])
+    assert functional.batch_graphs([alone, alone]).edges.shape == (0,)
 
 
 # Sets.

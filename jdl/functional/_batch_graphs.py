@@ -16,7 +16,8 @@ def batch_graphs(graphs: Sequence[Graphs]) -> Graphs:
     """Puts graphs side by side, without padding; on the host.
 
     Args:
-      graphs: batches of one graph or more, of the same features. Their padding is left out.
+      graphs: batches of one graph or more, of the same features. Their padding is left out. Without edges, edges `(0,)`, which
+        have no width yet, take that of the others.
 
     Returns:
       One `Graphs` of NumPy's arrays.
@@ -33,7 +34,7 @@ def batch_graphs(graphs: Sequence[Graphs]) -> Graphs:
       >>> both.senders.tolist(), both.receivers.tolist(), both.node_counts.tolist()
       ([0, 2], [1, 2], [2, 1])
     """
-    parts = [_trimmed("batch_graphs", one) for one in graphs]
+    parts = _with_width([_trimmed("batch_graphs", one) for one in graphs])
     if not parts:
         raise ValueError("batch_graphs: there must be a graph at least")
     widths = [[None if x is None else x.shape[1:] for x in (part.nodes, part.edges, part.globals)] for part in parts]
@@ -156,6 +157,13 @@ def _trimmed(name: str, graphs: Graphs) -> Graphs:
         edges=cut(graphs.edges, e),
         globals=None if graphs.globals is None else graphs.globals[there],
     )
+
+
+def _with_width(parts: list[Graphs]) -> list[Graphs]:
+    """The graphs, where edges `(0,)`, of which nobody could know the width, are like the edges of others."""
+    blank = lambda part: part.edges is not None and part.edges.shape == (0,)
+    known = [part.edges[:0] for part in parts if part.edges is not None and not blank(part)]
+    return [part.replace(edges=known[0]) if known and blank(part) else part for part in parts]
 
 
 def _smallest(what: str, sizes: Sizes, need: int) -> int:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._graphs import Graphs, check
+from jdl.functional._graphs import Graphs, check, nodes_of
 from jdl.functional._numbers import widen
 from jdl.functional._segment import Reduction, check_reduction, segment_reductions, segment_softmax, segment_sum
 
@@ -23,7 +23,7 @@ def graph_pool(graphs: Graphs, *, reduction: Reduction = "sum") -> jax.Array:
 
     Raises:
       TypeError: if it is no `Graphs`, or nodes are not floating point.
-      ValueError: if shapes, indices or counts don't fit, or there is no such reduction.
+      ValueError: if there are no nodes or no such reduction, or shapes, indices or counts don't fit.
 
     Example:
       >>> import numpy as np
@@ -50,7 +50,7 @@ def graph_attention_pool(graphs: Graphs, scores: jax.Array) -> jax.Array:
 
     Raises:
       TypeError: if it is no `Graphs`, or nodes or scores are not floating point.
-      ValueError: if shapes, indices or counts don't fit.
+      ValueError: if there are no nodes, or shapes, indices or counts don't fit.
 
     Example:
       >>> import numpy as np
@@ -73,4 +73,4 @@ def graph_attention_pool(graphs: Graphs, scores: jax.Array) -> jax.Array:
 
 def floating_nodes(name: str, graphs: Any) -> jax.Array:
     """The features of nodes, as JAX's array; raises unless there are any and the graphs are sound."""
-    return _check.floating(name, check(name, graphs).nodes, "nodes")
+    return _check.floating(name, nodes_of(name, check(name, graphs)), "nodes")

@@ -15,7 +15,7 @@ def from_networkx(graph: Any, *, nodes: str | None = None, edges: str | None = N
       graph: directed or not, also with parallel edges. An undirected edge becomes two, a loop one. Nodes are numbered in its order.
       nodes: the attribute of nodes that holds their features, a number or a vector; without it, `nodes` is None.
       edges: the attribute of edges that holds their weight, a number, or features, a vector, such as `"weight"`; without it,
-        `edges` is None.
+        `edges` is None. Of a graph without edges they are `(0,)`; `batch_graphs` makes them as wide as those of others.
 
     Returns:
       A `Graphs` of NumPy's arrays, features in float32.

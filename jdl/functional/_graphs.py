@@ -37,7 +37,7 @@ class Graphs(flax.struct.PyTreeNode):
     @property
     def node_mask(self) -> jax.Array:
         """Bools `(nodes,)`, False for padding."""
-        return jnp.arange(self.nodes.shape[0]) < jnp.sum(self.node_counts)
+        return jnp.arange(len(nodes_of("node_mask", self))) < jnp.sum(self.node_counts)
 
     @property
     def edge_mask(self) -> jax.Array:
@@ -52,7 +52,7 @@ class Graphs(flax.struct.PyTreeNode):
     @property
     def node_graphs(self) -> jax.Array:
         """Which graph each node belongs to, integers `(nodes,)`; the number of graphs for padding."""
-        return _owners(self.node_counts, self.nodes.shape[0])
+        return _owners(self.node_counts, len(nodes_of("node_graphs", self)))
 
     @property
     def edge_graphs(self) -> jax.Array:
@@ -113,6 +113,13 @@ def check(name: str, graphs: Any) -> Graphs:
         if found is not None and limit is not None and found > limit:
             raise ValueError(f"{name}: {what} add up to {found}, but there are only {limit}")
     return graphs
+
+
+def nodes_of(name: str, graphs: Graphs) -> Any:
+    """The features of nodes; raises unless there are any."""
+    if graphs.nodes is None:
+        raise ValueError(f"{name}: the graphs have no nodes yet; give them by graphs.replace(nodes=...)")
+    return graphs.nodes
 
 
 def ends(name: str, nodes: int | None, senders: Any, receivers: Any) -> None:

@@ -63,8 +63,8 @@ def gcn(
 ) -> jax.Array:
     """Propagates features along edges with symmetric normalisation: `y = D^-1/2 (A + I) D^-1/2 x`.
 
-    `A[i, j]` is the sum of the weights of edges from `j` to `i`, and `D` the diagonal of the row sums of `A + I`. A node whose
-    sum is not above 0 gets 0 and gives 0.
+    `A[i, j]` is the sum of the weights of edges from `j` to `i`, and `D` the diagonal of the row sums of `A + I`. Loops that there
+    are count besides `I`. A node whose sum is not above 0 gets 0 and gives 0.
 
     Args:
       x: features, `(nodes, features)`, floating point.
@@ -111,8 +111,8 @@ def connected(name: str, x: Any, senders: Any, receivers: Any) -> tuple[jax.Arra
     return x, senders, receivers
 
 
-def with_loops(senders: Any, receivers: Any, nodes: int) -> tuple[jax.Array, jax.Array]:
-    """The ends of edges, and after them an edge from every node to itself."""
+def with_loops(senders: Any, receivers: Any, nodes: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The ends of edges, and after them an edge from every node to itself; and bools, False for loops that were there before."""
     loops = np.arange(nodes, dtype=np.int32)
     join = lambda x: jnp.concatenate([jnp.asarray(x, np.int32), loops])
-    return join(senders), join(receivers)
+    return join(senders), join(receivers), jnp.concatenate([senders != receivers, np.ones(nodes, bool)])

@@ -41,8 +41,9 @@ def gat(
       features: of a head.
       heads: how many there are.
       concat: whether heads are put side by side; else their mean is taken, as in a last layer.
-      self_loops: whether a node attends to itself too.
-      edge_features: whether the features of edges, of rank 2, add a linear map of them to the logits; self-loops have none.
+      self_loops: whether every node attends to itself too, once: loops that there are don't count besides.
+      edge_features: whether the features of edges, of rank 2, add a linear map of them to the logits; `self_loops` have none.
+        Otherwise edges only say who the neighbours are: their weights or features have no influence.
       slope: of the leaky ReLU below 0; may be traced.
       rate: probability of dropping a weight in training, in [0, 1]; may be traced. The number 0 needs no key.
       bias: whether to add one.
@@ -103,8 +104,9 @@ def gatv2(
       features: of a head.
       heads: how many there are.
       concat: whether heads are put side by side; else their mean is taken, as in a last layer.
-      self_loops: whether a node attends to itself too.
-      edge_features: whether a linear map of the features of edges, of rank 2, is added before the leaky ReLU; self-loops have none.
+      self_loops: whether every node attends to itself too, once: loops that there are don't count besides.
+      edge_features: whether a linear map of the features of edges, of rank 2, is added before the leaky ReLU; `self_loops` have
+        none. Otherwise edges only say who the neighbours are: their weights or features have no influence.
       slope: of the leaky ReLU below 0; may be traced.
       rate: probability of dropping a weight in training, in [0, 1]; may be traced. The number 0 needs no key.
       bias: whether to add one.
@@ -167,11 +169,11 @@ def _attention(
 
     @compose(**parts, drop=dropout(rate) if drops else lambda x: x, bias=bias or (lambda x: x))
     def forward(net, graphs):
-        x, senders, receivers = floating_nodes(name, graphs), graphs.senders, graphs.receivers
+        x, senders, receivers, counted = floating_nodes(name, graphs), graphs.senders, graphs.receivers, None
         if self_loops:
-            senders, receivers = with_loops(senders, receivers, len(x))
+            senders, receivers, counted = with_loops(senders, receivers, len(x))
         values, logits = attend(net, x, senders, receivers, lambda net: of_edges(graphs, net))
-        weights = net.drop(functional.segment_softmax(widen(logits), receivers, len(x)))
+        weights = net.drop(functional.segment_softmax(widen(logits), receivers, len(x), where=counted))
         y = functional.aggregate_neighbors(values, senders, receivers, weights)
         return graphs.replace(nodes=net.bias(y.reshape(len(x), -1) if concat else y.mean(1)))
 

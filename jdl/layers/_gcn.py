@@ -26,7 +26,7 @@ def gcn(
 
     Args:
       features: size of the output.
-      self_loops: whether to add `I`.
+      self_loops: whether to add `I`; loops that there are count besides.
       bias: whether to add one.
       kernel_init: makes the kernel, `(in, features)`.
       bias_init: makes the bias, `(features,)`.

@@ -15,6 +15,8 @@ from jdl.layers._parameter import parameter
 def gin(layer: Layer | Callable, *, epsilon: float | jax.Array = 0.0, learn_epsilon: bool = False) -> Layer:
     """A layer of a graph isomorphism network (GIN): `y[i] = layer((1 + epsilon) x[i] + sum_{edges j to i} x[j])`.
 
+    Edges only say who the neighbours are: their weights or features have no influence. For them there is `message_passing`.
+
     Args:
       layer: on what each node sums up, such as `mlp([64, 64])`.
       epsilon: by how much more than a neighbour a node itself counts; may be traced.

@@ -12,7 +12,7 @@ from jdl.layer import Layer, compose, function
 from jdl.layers._attention_pool import scorer, scores
 
 
-def graph_pool(reduction: Reduction) -> Layer:
+def graph_pool(*, reduction: Reduction = "sum") -> Layer:
     """Reduces the nodes of each graph to one vector. Graphs of padding give 0.
 
     Args:
@@ -28,7 +28,7 @@ def graph_pool(reduction: Reduction) -> Layer:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import functional, layers as L
       >>> graph = functional.graph(jnp.ones((3, 4)), [0, 1], [1, 2])
-      >>> model = L.chain(L.gcn(16), L.on_nodes(jax.nn.relu), L.graph_pool("mean"), L.dense(2))
+      >>> model = L.chain(L.gcn(16), L.on_nodes(jax.nn.relu), L.graph_pool(reduction="mean"), L.dense(2))
       >>> params, state = model.init(jax.random.key(0), graph)
       >>> model.apply(params, state, graph)[0].shape
       (1, 2)

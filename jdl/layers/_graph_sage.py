@@ -27,6 +27,8 @@ def graph_sage(
     The mean is of neighbours as they are, the maximum of `relu(P x[j] + c)`, as wide as `x`; of no neighbours both are 0. As in the
     paper, an activation and division by the length may follow: `on_nodes(chain(jax.nn.relu, unit_norm()))`.
 
+    Edges only say who the neighbours are: their weights or features have no influence. For them there is `message_passing`.
+
     Args:
       features: size of the output.
       reduction: `"mean"` or `"max"`.

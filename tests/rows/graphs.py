@@ -97,7 +97,7 @@ ROWS = (
         often=False,
     ),
     Row("on_nodes", lambda: over_graphs(L.on_nodes(L.dense(5))), NODES, wrong=(RANK,), often=False),
-    Row("graph_pool", lambda: over_graphs(L.graph_pool("max")), NODES, wrong=(RANK,)),
+    Row("graph_pool", lambda: over_graphs(L.graph_pool(reduction="max")), NODES, wrong=(RANK,)),
     Row(
         "graph_attention_pool",
         lambda: over_graphs(L.graph_attention_pool(5, heads=3, gated=True)),
