@@ -338,7 +338,7 @@ def test_prompts_are_padded_to_a_multiple():
 
 @pytest.mark.parametrize("search", [generation.generate, functools.partial(generation.beam_search, beams=2)])
 def test_prompts_may_be_lists(search):
-    step = lambda tokens, cache, lengths: (20 * jax.nn.one_hot(tokens + 1, SIZE), cache)
+    step = lambda tokens, cache, lengths=None: (20 * jax.nn.one_hot(tokens + 1, SIZE), cache)
     assert search(step, (), [[1, 0], [1, 2]], lengths=[1, 2], steps=1).tokens.reshape(2, -1)[:, 0].tolist() == [2, 3]
 
 
