@@ -76,6 +76,23 @@ def test_a_mixture_is_what_a_loop_over_tokens_says(k, capacity_factor, capacity,
         np.testing.assert_allclose(info[name], statistics[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def test_capacity_is_not_rounded_up_for_what_floats_add(rng):
+    """All 50 tokens choose the first two of ten experts, which take 1.1 * 2 * 50 / 10 = 11 each."""
+    layer, x = L.mixture_of_experts(jnp.tanh, 10, capacity_factor=1.1), np.ones((1, 50, 3), "float32")
+    params = {"router": {"kernel": -np.broadcast_to(np.arange(10, dtype="float32"), (3, 10))}, "experts": {}}
+    (_, info), _ = jax.jit(layer.apply)(params, {}, x)
+    np.testing.assert_allclose(info["dropped"], 1 - 22 / 100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("capacity_factor", [None, 2.0])
+def test_no_tokens_give_nothing(capacity_factor, rng):
+    layer = L.mixture_of_experts(L.dense(5), EXPERTS, capacity_factor=capacity_factor)
+    params = made(layer, rng, np.zeros((1, 1, FEATURES), "float32"))
+    for shape in ((2, 0, FEATURES), (0, 3, FEATURES)):
+        y, info = jax.jit(layer.apply)(params, {}, np.zeros(shape, "float32"))[0]
+        assert y.shape == (*shape[:2], 5) and info["dropped"] == 0 and info["load_balance"] == 0
+
+
 def test_later_tokens_and_second_choices_are_dropped():
     chosen = jnp.array([[0, 1], [0, 1], [1, 0], [0, 1], [2, 2]])  # the last is sent nowhere
     slots = jax.jit(functional.expert_slots, static_argnums=(1, 2))(chosen, 2, 2)
@@ -166,6 +183,11 @@ def test_gates_of_a_router():
     np.testing.assert_allclose(functional.top_k_router(logits, 1)[0], weights[:1], rtol=1e-6)
 
 
+def test_the_mask_of_a_router_may_be_a_list():
+    gates, chosen = functional.top_k_router(jnp.array([[1.0, 0.0], [1.0, 0.0]]), 1, normalize=True, mask=[True, False])
+    assert gates.tolist() == [[1.0], [0.0]] and chosen.tolist() == [[0], [2]]
+
+
 def test_noise_spreads_tokens_in_training(key, rng):
     """With a router of zeros all go to the first expert, but noise sends as many to each."""
     x, (tokens, experts) = rng.normal(size=(1, 2000, 3)).astype("float32"), (2000, EXPERTS)
@@ -205,7 +227,7 @@ def test_experts_in_a_parallel_block(rng, x):
         (lambda x: L.mixture_of_experts(jnp.tanh, 2, k=3), ValueError, "k must be at most the number of experts, got 3 of 2"),
         (lambda x: L.mixture_of_experts(jnp.tanh, 0), ValueError, "experts must be a positive integer"),
         (lambda x: L.mixture_of_experts(jnp.tanh, 2, capacity_factor=0.0), ValueError, "capacity_factor must be at least"),
-        (lambda x: L.mixture_of_experts(jnp.tanh, 2, jitter=-0.1), ValueError, "jitter must be at least 0"),
+        (lambda x: L.mixture_of_experts(jnp.tanh, 2, jitter=-0.1), ValueError, r"jitter must be in \[0, 1\]"),
         (lambda x: L.mixture_of_experts(L.batch_norm(), 2).init(jax.random.key(0), x), ValueError, "experts can't have state"),
         (lambda x: L.mixture_of_experts(3, 2), TypeError, "expert must be a Layer"),
         (
@@ -217,7 +239,7 @@ def test_experts_in_a_parallel_block(rng, x):
         (lambda x: functional.top_k_router(x, 0), ValueError, "k must be a positive integer"),
         (lambda x: functional.top_k_router(x, 1, mask=jnp.ones(3, bool)), ValueError, r"mask must be \[2, 3\], got bool\[3\]"),
         (lambda x: functional.top_k_router(x, 1, mask=jnp.ones((2, 3))), TypeError, "mask must be bools"),
-        (lambda x: functional.router_jitter(jax.random.key(0), x, -1.0), ValueError, "epsilon must be at least 0"),
+        (lambda x: functional.router_jitter(jax.random.key(0), x, 1.5), ValueError, r"jitter must be in \[0, 1\]"),
         (lambda x: functional.load_balance(x, jnp.zeros((3, 1), int)), ValueError, r"logits must be \(..., experts\)"),
         (lambda x: functional.expert_slots(jnp.zeros((3, 1), int), 2, 0), ValueError, "capacity must be a positive integer"),
         (lambda x: functional.expert_blocks(x, 2), ValueError, r"chosen must be \(tokens, k\) integers, got float32"),

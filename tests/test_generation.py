@@ -109,6 +109,8 @@ def test_filters_keep_what_numpy_says(rng):
     for k in (1, 4, 9):
         assert_equal(traced["top_k"](logits, k), np.where(logits >= falling[:, k - 1 : k], logits, -np.inf))
     assert_equal(generation.top_k(logits, 4), traced["top_k"](logits, 4))
+    for out, nearest in ((0, 1), (-3, 1), (10, 9)):  # which a program can't refuse
+        assert_equal(traced["top_k"](logits, out), traced["top_k"](logits, nearest))
     for p in (0.0, 0.3, 0.9, 1.0):
         least = np.array([nucleus(row, p) for row in logits]).reshape(-1, 1) if p < 1 else -np.inf
         assert_equal(traced["top_p"](logits, p), np.where(logits >= least, logits, -np.inf).astype("float32"))
@@ -332,6 +334,12 @@ def test_every_transform_works(key):
 def test_prompts_are_padded_to_a_multiple():
     tokens, lengths = generation.pad_prompts([[1, 2, 3], [4]], multiple=2, padding=7)
     assert tokens.tolist() == [[1, 2, 3, 7], [4, 7, 7, 7]] and lengths.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("search", [generation.generate, functools.partial(generation.beam_search, beams=2)])
+def test_prompts_may_be_lists(search):
+    step = lambda tokens, cache, lengths=None: (20 * jax.nn.one_hot(tokens + 1, SIZE), cache)
+    assert search(step, (), [[1, 0], [1, 2]], lengths=[1, 2], steps=1).tokens.reshape(2, -1)[:, 0].tolist() == [2, 3]
 
 
 LOGITS = np.zeros((2, SIZE), np.float32)

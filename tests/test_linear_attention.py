@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tolerances import assert_close
+from tolerances import assert_close, assert_equal
 
-from jdl import functional
+from jdl import functional, models
 from jdl import layers as L
 from jdl.functional import _linear_attention
 
@@ -122,11 +122,11 @@ def test_linear_attention_takes_memory_linear_in_length():
 
 def test_decoding_in_any_split_is_attention_to_all(rng):
     block = L.transformer_block(L.linear_attention(HEADS, causal=True), L.dense(8))
-    deep = L.repeat(block, 2, scanned=("cache",))
+    deep = models.transformer_decoder(2, block, head=None)  # which looks up the length of the cache, and hands on positions
     x = draw(rng, BATCH, TIME, 8)
     params = made(deep, rng, x)
     apply = jax.jit(lambda x, lengths, cache: deep.apply(params, {}, x, lengths=lengths, cache=cache)[0])
-    empty = np.stack([functional.linear_attention_state(BATCH, HEADS, 4, 4)] * 2)
+    empty = jax.tree.map(lambda a: np.stack([a] * 2), functional.linear_attention_cache(BATCH, HEADS, 4, 4))
     everything, one = np.full(BATCH, TIME), np.ones(BATCH, int)
     whole, last = apply(x, everything, empty)
     outputs, cache = [], empty
@@ -136,7 +136,8 @@ def test_decoding_in_any_split_is_attention_to_all(rng):
     assert_close((np.concatenate(outputs, 1), cache), (whole, last))
     _, cache = apply(x, np.array([3, 4]), empty)  # samples of different lengths
     following = np.stack([x[0, 3:4], x[1, 4:5]])
-    output, _ = apply(following, one, cache)
+    output, cache = apply(following, one, cache)
+    assert cache["length"].tolist() == [[4, 5]] * 2
     assert_close(output[:, 0], np.stack([whole[0, 3], whole[1, 4]]))
 
 
@@ -152,8 +153,9 @@ def test_random_features_approximate_softmax(key, rng):
         parts = projection.T.reshape(2, 4, 4)  # two groups of four
         lengths = jnp.linalg.norm(projection, axis=0)
         angles = jnp.einsum("gif,gjf->gij", parts, parts) - jnp.square(lengths).reshape(2, 4, 1) * jnp.eye(4).reshape(1, 4, 4)
-        mapped = [functional.favor_features(x, projection) for x in (jnp.asarray(query), jnp.asarray(keys))]
-        return mapped[0] @ mapped[1].T, jnp.abs(angles).max(), jnp.square(lengths).mean()
+        mapped = (functional.favor_features(jnp.asarray(x), projection) for x in (query, keys))
+        first, second = (multiples * jnp.exp(logarithms) for multiples, logarithms in mapped)
+        return first @ second.T, jnp.abs(angles).max(), jnp.square(lengths).mean()
 
     found, angles, squares = map(np.asarray, products(jax.random.split(key, projections)))
     errors = found.std(0) / math.sqrt(projections)
@@ -170,6 +172,56 @@ def test_many_random_features_give_softmax_attention(key, rng):
         return functional.linear_attention(x, x, x, feature_map=feature_map)[0], functional.attention(x, x, x)
 
     np.testing.assert_allclose(*both(0.3 * draw(rng, 1, 4, 1, 4)), atol=0.03)
+
+
+def test_random_features_of_any_size_are_what_loops_say(rng, small_chunks):
+    """In float64, where nothing underflows. Later keys weigh exp(60) times as much, of which earlier queries know nothing."""
+    query, keys, values = 4 * draw(rng, 3, 1, TIME, 1, 64)
+    keys *= np.linspace(1.2, 0.1, TIME, dtype="float32").reshape(1, -1, 1, 1)
+    projection = draw(rng, 64, 5)
+    feature_map = functools.partial(functional.favor_features, projection=projection)
+
+    def exact(x):
+        x = x[0, :, 0].astype("float64") / 64**0.25
+        exponents = x @ projection - np.square(x).sum(-1, keepdims=True) / 2
+        return np.exp(exponents) + 1e-6 * np.exp(exponents.max(-1, keepdims=True))
+
+    weights = np.tril(exact(query) @ exact(keys).T)
+    expected = (weights / weights.sum(-1, keepdims=True) @ values[0, :, 0]).astype("float32").reshape(values.shape)
+    run = jax.jit(functools.partial(functional.linear_attention, causal=True, feature_map=feature_map))
+    whole, cache = run(query, keys, values)
+    assert_close(np.asarray(whole), expected, scale=10)
+    first, half = run(query[:, :4], keys[:, :4], values[:, :4])
+    second, after = run(query[:, 4:], keys[:, 4:], values[:, 4:], cache=half)
+    assert_close((np.concatenate([first, second], 1), after), (np.asarray(whole), cache), scale=10)
+    last, _ = jax.jit(functools.partial(functional.linear_attention, feature_map=feature_map))(query, keys, values)
+    assert_close(last[:, -1], expected[:, -1], scale=10)
+
+
+def test_lengths_are_those_of_x_and_checked(rng):
+    layer, x = L.linear_attention(HEADS), draw(rng, BATCH, 4, 8)
+    params = made(layer, rng, x)
+    apply = lambda *inputs, **named: layer.apply(params, {}, *inputs, **named)[0][0]
+    assert_close(apply(x, lengths=[2, 4])[:1], apply(x[:1], x[:1, :2]))
+    assert_equal(apply(x, 2 * x, lengths=[2, 2]), apply(x, 2 * x))
+    with pytest.raises(ValueError, match=r"lengths must lie in 0..4, found 9 at index \[0\]"):
+        apply(x, lengths=[9, -2])
+    with pytest.raises(TypeError, match="lengths must be integers"):
+        apply(x, lengths=[1.5, 2.0])
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 2, 3), (0, 3, 2, 3)])
+def test_nothing_gives_nothing(shape):
+    x = np.zeros(shape, "float32")
+    for causal in (False, True):
+        output, cache = functional.linear_attention(x, x, x, causal=causal)
+        assert output.shape == shape and (cache["sums"] == 0).all()
+
+
+def test_masks_may_be_lists():
+    one = QKV[:, :, 0]
+    assert functional.dot_attention(one, one, one, mask=[[True] * 3] * 2).shape == one.shape
+    assert functional.linear_attention(QKV, QKV, QKV, mask=[[True] * 3] * 2)[0].shape == QKV.shape
 
 
 def test_positions_are_added(rng):
@@ -204,13 +256,17 @@ QKV = jnp.ones((2, 3, 4, 2))
         (lambda x: functional.linear_attention(x, x, x), ValueError, r"query must be \(batch, time, heads, width\)"),
         (lambda x: functional.linear_attention(QKV, QKV[:, :2], QKV[:, :2], causal=True), ValueError, "a key for every query"),
         (lambda x: functional.linear_attention(QKV, QKV, QKV[:, :2]), ValueError, "batch, heads and width must be equal"),
-        (lambda x: functional.linear_attention(QKV, QKV, QKV, state=x), ValueError, r"state must be \[2, 4, 2, 3\], got float32"),
+        (
+            lambda x: functional.linear_attention(QKV, QKV, QKV, cache=functional.linear_attention_cache(2, 4, 3, 2)),
+            ValueError,
+            r"sums of the cache must be \[2, 4, 2, 3\], got float32\[2, 4, 3, 3\]",
+        ),
         (lambda x: functional.favor_features(x, jnp.ones((3, 8))), ValueError, r"projection must be \(width, count\)"),
         (lambda x: L.linear_attention(0), ValueError, "heads must be a positive integer"),
         (
-            lambda x: L.linear_attention(2).init(jax.random.key(0), x, positions=x),
+            lambda x: L.linear_attention(2).init(jax.random.key(0), x, bias=x),
             ValueError,
-            "neither logits to add",
+            "no logits to add",
         ),
         (lambda x: L.linear_attention(2).init(jax.random.key(0), x, x, cache=x), ValueError, "can't be given with a memory"),
         (lambda x: L.position_embedding(0), ValueError, "longest must be a positive integer"),

@@ -79,7 +79,7 @@ from jdl.functional._linear_attention import elu_features as elu_features
 from jdl.functional._linear_attention import favor_features as favor_features
 from jdl.functional._linear_attention import favor_projection as favor_projection
 from jdl.functional._linear_attention import linear_attention as linear_attention
-from jdl.functional._linear_attention import linear_attention_state as linear_attention_state
+from jdl.functional._linear_attention import linear_attention_cache as linear_attention_cache
 from jdl.functional._linear_recurrence import linear_recurrence as linear_recurrence
 from jdl.functional._local_response_norm import local_response_norm as local_response_norm
 from jdl.functional._lora import lora as lora

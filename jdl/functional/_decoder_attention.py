@@ -49,7 +49,7 @@ def additive_attention(
     Source: Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate",
     https://arxiv.org/abs/1409.0473.
     """
-    query, keys, values = _checked("additive_attention", query, keys, values, mask)
+    query, keys, values, mask = _checked("additive_attention", query, keys, values, mask)
     if kernel.shape != (query.shape[-1], 1):
         raise ValueError(f"additive_attention: kernel must be {[query.shape[-1], 1]}, got {_check.describe(kernel)}")
     dtype = jnp.result_type(query, keys)
@@ -91,7 +91,7 @@ def dot_attention(
     Source: Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation",
     https://arxiv.org/abs/1508.04025.
     """
-    query, keys, values = _checked("dot_attention", query, keys, values, mask)
+    query, keys, values, mask = _checked("dot_attention", query, keys, values, mask)
     single = query.ndim == 2
     headed = (jnp.expand_dims(x, 2) for x in (jnp.expand_dims(query, 1) if single else query, keys, values))
     output, weights = attention(*headed, mask=mask, scale=1.0, return_weights=True)
@@ -100,8 +100,8 @@ def dot_attention(
     return (output, weights) if return_weights else output
 
 
-def _checked(name: str, query: Any, keys: Any, values: Any, mask: Any) -> tuple[jax.Array, ...]:
-    """The three arrays, as JAX's; raises unless all fit."""
+def _checked(name: str, query: Any, keys: Any, values: Any, mask: Any) -> tuple[Any, ...]:
+    """The three arrays, as JAX's, and the mask; raises unless all fit."""
     query, keys, values = (_check.floating(name, x, what) for x, what in ((query, "query"), (keys, "keys"), (values, "values")))
     for what, x, ranks, layout in (
         ("query", query, (2, 3), "(batch, width) or (batch, time, width)"),
@@ -113,15 +113,16 @@ def _checked(name: str, query: Any, keys: Any, values: Any, mask: Any) -> tuple[
     if keys.shape[::2] != (len(query), query.shape[-1]) or values.shape[:2] != keys.shape[:2]:
         given = f"query is {_check.describe(query)}, keys {_check.describe(keys)}, values {_check.describe(values)}"
         raise ValueError(f"{name}: batch, width and memory must be equal; {given}")
-    check_memory_mask(name, mask, keys)
-    return query, keys, values
+    return query, keys, values, check_memory_mask(name, mask, keys)
 
 
-def check_memory_mask(name: str, mask: Any, keys: Any) -> None:
-    """Raises unless the mask is bools, one for each of the keys, `(batch, memory, ...)`; or there is none."""
+def check_memory_mask(name: str, mask: Any, keys: Any) -> Any:
+    """The mask as an array; raises unless it is bools, one for each of the keys, `(batch, memory, ...)`; or there is none."""
     if mask is None:
-        return
+        return None
+    mask = _check.array(mask)
     if mask.shape != keys.shape[:2]:
         raise ValueError(f"{name}: mask must be {list(keys.shape[:2])}, got {_check.describe(mask)}")
     if mask.dtype != bool:
         raise TypeError(f"{name}: mask must be bools, True for what is seen, got {_check.describe(mask)}")
+    return mask

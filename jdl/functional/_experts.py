@@ -90,7 +90,7 @@ def expert_blocks(chosen: jax.Array, experts: int) -> tuple[jax.Array, jax.Array
 def block_sizes(choices: int, experts: int) -> tuple[int, int]:
     """How many blocks there are for so many choices, at the worst, and how many slots each has."""
     size = max(1, -(-choices // (_BLOCKS * experts)))
-    return min(choices, experts + max(choices - experts, 0) // size), size
+    return max(1, min(choices, experts + max(choices - experts, 0) // size)), size
 
 
 def dispatch(x: jax.Array, slots: jax.Array, size: int) -> jax.Array:
@@ -117,6 +117,8 @@ def dispatch(x: jax.Array, slots: jax.Array, size: int) -> jax.Array:
         given = f"{_check.describe(x)} and {_check.describe(slots)}"
         raise ValueError(f"dispatch: x must be (tokens, features) and slots (tokens, k), got {given}")
     tokens, k = slots.shape
+    if tokens == 0:
+        return jnp.zeros((size, x.shape[1]), x.dtype)  # nothing can be gathered from nothing
     sender = jnp.broadcast_to(jnp.arange(tokens).reshape(-1, 1), (tokens, k))
     sender = (
         jnp.full(size, tokens).at[slots].set(sender, mode="drop")

@@ -7,12 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jdl.functional import _check
+from jdl.functional import _check, _lengths
 from jdl.functional._decoder_attention import check_memory_mask
 from jdl.functional._numbers import widen
 from jdl.functional._ratio import ratio
 
+Cache = dict[str, jax.Array]
+Features = jax.Array | tuple[jax.Array, jax.Array]
+
 _CHUNK = 64  # positions within which causal attention computes all products: about as many as a head is wide
+_LEAST = 1e-6  # of a random feature, whose largest is 1: no query and key have products of nothing but zeros
 
 
 def linear_attention(
@@ -22,12 +26,13 @@ def linear_attention(
     *,
     mask: jax.Array | None = None,
     causal: bool = False,
-    state: jax.Array | None = None,
-    feature_map: Callable[[jax.Array], jax.Array] | None = None,
-) -> tuple[jax.Array, jax.Array]:
+    lengths: jax.Array | None = None,
+    cache: Cache | None = None,
+    feature_map: Callable[[jax.Array], Features] | None = None,
+) -> tuple[jax.Array, Cache]:
     """Mixes values by products of features: `f(query) sum_s f(key_s)^T value_s / (f(query) sum_s f(key_s)^T)`, for every head.
 
-    The sums are all that is ever known of keys: time and memory are linear in length, and a decoder's state is of one size. A query
+    The sums are all that is ever known of keys: time and memory are linear in length, and a decoder's cache is of one size. A query
     that sees no key gets zeros, and what is masked has no influence.
 
     Args:
@@ -36,48 +41,56 @@ def linear_attention(
       values: `(batch, memory, heads, value_width)`.
       mask: bools `(batch, memory)`, True for the keys that count.
       causal: whether a query sees no key of a later position; `memory` is `time` then.
-      state: of an earlier call, or of `linear_attention_state`: what these queries see besides `keys`.
-      feature_map: from `(..., width)` to numbers of at least 0, `(..., features)`; `elu_features` if not given.
+      lengths: integers `(batch,)`, in 0..memory, how many keys there are in each sample, the first ones; all if not given.
+      cache: of an earlier call, or of `linear_attention_cache`: what these queries see besides `keys`.
+      feature_map: from `(..., width)` to numbers of at least 0, `(..., features)`, or to `(numbers, logarithms)`, logarithms
+        `(..., 1)` of what the numbers are multiplied by, which may then be of any size; `elu_features` if not given.
 
     Returns:
-      `(output, state)`: `(batch, time, heads, value_width)` in the dtype of `values`, and the sums over the state and all keys,
-      `(batch, heads, features, value_width + 1)`, the last column those of the features alone. All is computed in float32 at least.
+      `(output, cache)`: `(batch, time, heads, value_width)` in the dtype of `values`, and the cache with all keys added. All is
+      computed in float32 at least.
 
     Raises:
-      TypeError: if `query`, `keys` or `values` are not floating point, or `mask` not bool.
-      ValueError: if shapes don't fit.
+      TypeError: if `query`, `keys` or `values` are not floating point, `mask` not bool, or `lengths` not integers.
+      ValueError: if shapes don't fit, or lengths are out of range.
 
     Example:
       >>> import functools, jax, jax.numpy as jnp
       >>> from jdl import functional
       >>> x = jnp.arange(3.0).reshape(1, 3, 1, 1)
-      >>> y, state = jax.jit(functools.partial(functional.linear_attention, causal=True))(0 * x, 0 * x, x)
+      >>> y, cache = jax.jit(functools.partial(functional.linear_attention, causal=True))(0 * x, 0 * x, x)
       >>> y.ravel().tolist()
       [0.0, 0.5, 1.0]
 
     Source: Katharopoulos et al., "Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention",
     https://arxiv.org/abs/2006.16236.
     """
-    query, keys, values = _checked(query, keys, values, mask, causal)
+    query, keys, values, mask = _checked(query, keys, values, mask, causal)
+    count = _lengths.given("linear_attention", "lengths", lengths, keys)
+    if lengths is not None:
+        there = _lengths.inside(count, keys.shape[1])
+        mask = there if mask is None else mask & there
     features = elu_features if feature_map is None else feature_map
     if mask is not None:
         keys, values = (jnp.where(jnp.expand_dims(mask, (2, 3)), x, jnp.zeros((), x.dtype)) for x in (keys, values))
-    queries, seen = features(widen(query)), features(widen(keys))
+    (queries, _), (seen, scales) = (_scaled(features(widen(x))) for x in (query, keys))  # what scales a query makes no difference
     ones = jnp.ones((*values.shape[:-1], 1), seen.dtype)
     extended = jnp.concatenate([values.astype(seen.dtype), ones], -1)
     if mask is not None:
         seen = jnp.where(jnp.expand_dims(mask, (2, 3)), seen, 0)
-    shape = (len(query), query.shape[2], queries.shape[-1], extended.shape[-1])
-    if state is None:
-        state = jnp.zeros(shape, seen.dtype)
-    elif state.shape != shape:
-        raise ValueError(f"linear_attention: state must be {list(shape)}, got {_check.describe(state)}")
-    y, state = (_causal if causal else _whole)(queries, seen, extended, state)
-    return ratio(y[..., :-1], y[..., -1:], 0).astype(values.dtype), state
+        scales = jnp.where(jnp.expand_dims(mask, (2, 3)), scales, _lowest(scales))
+    batch, heads, wide, value_width = len(query), query.shape[2], queries.shape[-1], values.shape[-1]
+    cache = _empty(batch, heads, wide, value_width, seen.dtype) if cache is None else cache
+    if cache["sums"].shape != (batch, heads, wide, value_width + 1):
+        given = _check.describe(cache["sums"])
+        raise ValueError(f"linear_attention: sums of the cache must be {[batch, heads, wide, value_width + 1]}, got {given}")
+    y, sums, scale = (_causal if causal else _whole)(queries, seen, extended, scales, cache["sums"], cache["scale"])
+    output = ratio(y[..., :-1], y[..., -1:], 0).astype(values.dtype)
+    return output, {"sums": sums, "scale": scale, "length": cache["length"] + jnp.asarray(count, jnp.int32)}
 
 
-def linear_attention_state(batch: int, heads: int, features: int, value_width: int, dtype: Any = jnp.float32) -> jax.Array:
-    """The state of `linear_attention` before any key.
+def linear_attention_cache(batch: int, heads: int, features: int, value_width: int, dtype: Any = jnp.float32) -> Cache:
+    """The cache of `linear_attention` before any key.
 
     Args:
       batch: samples.
@@ -87,18 +100,20 @@ def linear_attention_state(batch: int, heads: int, features: int, value_width: i
       dtype: float32, or float64.
 
     Returns:
-      Zeros, `(batch, heads, features, value_width + 1)`.
+      A dict of `sums`, over all keys, `(batch, heads, features, value_width + 1)`, the last column those of the features alone;
+      `scale`, `(batch, heads)`, the logarithm of what sums are multiplied by, which is the largest of the keys; and `length`,
+      `(batch,)`, how many positions each sample has seen.
 
     Raises:
       ValueError: if a size is not a positive integer.
 
     Example:
       >>> from jdl import functional
-      >>> functional.linear_attention_state(2, 4, 8, 8).shape
+      >>> functional.linear_attention_cache(2, 4, 8, 8)["sums"].shape
       (2, 4, 8, 9)
     """
-    _check.positive("linear_attention_state", batch=batch, heads=heads, features=features, value_width=value_width)
-    return jnp.zeros((batch, heads, features, value_width + 1), dtype)
+    _check.positive("linear_attention_cache", batch=batch, heads=heads, features=features, value_width=value_width)
+    return _empty(batch, heads, features, value_width, dtype)
 
 
 def elu_features(x: jax.Array) -> jax.Array:
@@ -125,18 +140,19 @@ def elu_features(x: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x + 1, jnp.exp(jnp.minimum(x, 0)))  # not elu(x) + 1, which loses what is small
 
 
-def favor_features(x: jax.Array, projection: jax.Array) -> jax.Array:
+def favor_features(x: jax.Array, projection: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Positive random features: `exp(w x / d^(1/4) - |x|^2 / (2 sqrt(d))) / sqrt(count)` for every direction `w`.
 
     The inner product of those of two vectors is on average `exp(x1 x2 / sqrt(d))`, what attention with softmax weights with. Pass
-    `functools.partial(favor_features, projection=projection)` as a `feature_map`.
+    `functools.partial(favor_features, projection=projection)` as a `feature_map`. They are given as multiples of the largest, at
+    least 1e-6: of vectors so far apart that nothing larger meets, the product is not 0.
 
     Args:
       x: queries or keys, `(..., width)`, floating point.
       projection: of `favor_projection`, `(width, count)`.
 
     Returns:
-      `(..., count)`, of float32 at least.
+      `(multiples, logarithms)`, `(..., count)` and that of the largest feature, `(..., 1)`, of float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -146,8 +162,9 @@ def favor_features(x: jax.Array, projection: jax.Array) -> jax.Array:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
       >>> projection = functional.favor_projection(jax.random.key(0), 8, 32)
-      >>> jax.jit(functional.favor_features)(jnp.ones((2, 5, 4, 8)), projection).shape
-      (2, 5, 4, 32)
+      >>> multiples, logarithms = jax.jit(functional.favor_features)(jnp.ones((2, 5, 4, 8)), projection)
+      >>> multiples.shape, logarithms.shape
+      ((2, 5, 4, 32), (2, 5, 4, 1))
 
     Source: Choromanski et al., "Rethinking Attention with Performers", https://arxiv.org/abs/2009.14794.
     """
@@ -157,8 +174,10 @@ def favor_features(x: jax.Array, projection: jax.Array) -> jax.Array:
         raise ValueError(f"favor_features: projection must be (width, count) with the width of x, got {given}")
     width, count = projection.shape
     x = x / width**0.25
-    exponents = jnp.tensordot(x, projection.astype(x.dtype), 1) - jnp.square(x).sum(-1, keepdims=True) / 2
-    return jnp.exp(exponents - math.log(count) / 2)
+    exponents = jnp.tensordot(x, projection.astype(x.dtype), 1)
+    largest = exponents.max(-1, keepdims=True)
+    logarithms = largest - jnp.square(x).sum(-1, keepdims=True) / 2 - math.log(count) / 2
+    return jnp.exp(exponents - largest) + _LEAST, logarithms
 
 
 def favor_projection(key: jax.Array, width: int, count: int) -> jax.Array:
@@ -191,26 +210,62 @@ def favor_projection(key: jax.Array, width: int, count: int) -> jax.Array:
     return (rows * lengths).T
 
 
-def _whole(queries: jax.Array, keys: jax.Array, values: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-    state = state + jnp.einsum("bshf,bshv->bhfv", keys, values)
-    return jnp.einsum("bthf,bhfv->bthv", queries, state), state
+def _empty(batch: int, heads: int, features: int, value_width: int, dtype: Any) -> Cache:
+    return {
+        "sums": jnp.zeros((batch, heads, features, value_width + 1), dtype),
+        "scale": jnp.full((batch, heads), jnp.finfo(dtype).min, dtype),
+        "length": jnp.zeros(batch, jnp.int32),
+    }
 
 
-def _causal(queries: jax.Array, keys: jax.Array, values: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """In chunks: within each, all products, and before it, sums."""
+def _scaled(features: Features) -> tuple[jax.Array, jax.Array]:
+    """Features, and logarithms of what they are multiplied by."""
+    return features if isinstance(features, tuple) else (features, jnp.zeros((*features.shape[:-1], 1), features.dtype))
+
+
+def _lowest(x: jax.Array) -> jax.Array:
+    """The logarithm of nothing, finite."""
+    return jnp.asarray(jnp.finfo(x.dtype).min, x.dtype)
+
+
+def _whole(
+    queries: jax.Array, keys: jax.Array, values: jax.Array, scales: jax.Array, sums: jax.Array, scale: jax.Array
+) -> tuple[jax.Array, ...]:
+    largest = jnp.maximum(scale, jax.lax.stop_gradient(scales[..., 0]).max(1, initial=_lowest(scales)))
+    keys = keys * jnp.exp(scales - jnp.expand_dims(largest, (1, 3)))
+    sums = sums * jnp.exp(jnp.expand_dims(scale - largest, (2, 3))) + jnp.einsum("bshf,bshv->bhfv", keys, values)
+    return jnp.einsum("bthf,bhfv->bthv", queries, sums), sums, largest
+
+
+def _causal(
+    queries: jax.Array, keys: jax.Array, values: jax.Array, scales: jax.Array, sums: jax.Array, scale: jax.Array
+) -> tuple[jax.Array, ...]:
+    """In chunks: within each, all products, and before it, sums. All are multiples of the largest scale so far."""
     batch, time = queries.shape[:2]
-    chunk = min(time, _CHUNK)
-    cut = lambda x: jnp.pad(x, [(0, 0), (0, -time % chunk), (0, 0), (0, 0)]).reshape(batch, -1, chunk, *x.shape[2:])
-    queries, keys, values = map(cut, (queries, keys, values))
-    sums = jnp.einsum("bnshf,bnshv->bnhfv", keys, values)
-    sums = jnp.cumsum(jnp.concatenate([jnp.expand_dims(state, 1).astype(sums.dtype), sums], 1), 1)
-    products = jnp.tril(jnp.einsum("bnthf,bnshf->bnhts", queries, keys))
-    y = jnp.einsum("bnhts,bnshv->bnthv", products, values) + jnp.einsum("bnthf,bnhfv->bnthv", queries, sums[:, :-1])
-    return y.reshape(batch, -1, *y.shape[3:])[:, :time], sums[:, -1]
+    chunk = max(1, min(time, _CHUNK))
+    chunks = -(-time // chunk)
+    cut = lambda x: x.reshape(batch, chunks, chunk, *x.shape[2:])
+    pad = lambda x, value: jnp.pad(x, [(0, 0), (0, chunks * chunk - time), (0, 0), (0, 0)], constant_values=value)
+    queries, keys, values = (cut(pad(x, 0)) for x in (queries, keys, values))
+    scales = pad(scales, _lowest(scales))
+    largest = jnp.concatenate([jnp.expand_dims(scale, (1, 3)).astype(scales.dtype), jax.lax.stop_gradient(scales)], 1)
+    largest = jax.lax.cummax(largest, 1)
+    ends, scales, largest = largest[:, ::chunk], cut(scales), cut(largest[:, 1:])
+    own = jnp.einsum("bnshf,bnshv->bnhfv", keys * jnp.exp(scales - jnp.expand_dims(ends[:, 1:], 2)), values)
+    sums = jnp.concatenate([jnp.expand_dims(sums, 1).astype(own.dtype), own], 1)
+    add = lambda a, b: (b[0], a[1] * jnp.exp(a[0] - b[0]) + b[1])
+    sums = jax.lax.associative_scan(add, (jnp.expand_dims(ends, 4), sums), axis=1)[1]
+    by_head = lambda x: jnp.moveaxis(x[..., 0], 3, 2)
+    relative = jnp.expand_dims(by_head(scales), 3) - jnp.expand_dims(by_head(largest), 4)
+    seen = jnp.expand_dims(jnp.tri(chunk, dtype=bool), (0, 1, 2))
+    products = jnp.einsum("bnthf,bnshf->bnhts", queries, keys) * jnp.exp(jnp.where(seen, relative, _lowest(scales)))
+    before = jnp.einsum("bnthf,bnhfv->bnthv", queries, sums[:, :-1]) * jnp.exp(jnp.expand_dims(ends[:, :-1], 2) - largest)
+    y = jnp.einsum("bnhts,bnshv->bnthv", products, values) + before
+    return y.reshape(batch, chunks * chunk, *y.shape[3:])[:, :time], sums[:, -1], ends[:, -1, :, 0]
 
 
-def _checked(query: Any, keys: Any, values: Any, mask: Any, causal: bool) -> tuple[jax.Array, ...]:
-    """The three arrays, as JAX's; raises unless all fit."""
+def _checked(query: Any, keys: Any, values: Any, mask: Any, causal: bool) -> tuple[Any, ...]:
+    """The three arrays, as JAX's, and the mask; raises unless all fit."""
     name = "linear_attention"
     query, keys, values = (_check.floating(name, x, what) for x, what in ((query, "query"), (keys, "keys"), (values, "values")))
     for what, x in (("query", query), ("keys", keys), ("values", values)):
@@ -221,5 +276,4 @@ def _checked(query: Any, keys: Any, values: Any, mask: Any, causal: bool) -> tup
         raise ValueError(f"{name}: batch, heads and width must be equal; {given}")
     if causal and query.shape[1] != keys.shape[1]:
         raise ValueError(f"{name}: causal attention has a key for every query; {given}")
-    check_memory_mask(name, mask, keys)
-    return query, keys, values
+    return query, keys, values, check_memory_mask(name, mask, keys)

@@ -1,5 +1,7 @@
 """Which experts a token goes to, with what weights, and how evenly."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -57,20 +59,20 @@ def top_k_router(
     return jnp.where(counts, gates, 0), jnp.where(counts, chosen, experts)
 
 
-def router_jitter(key: jax.Array, x: jax.Array, epsilon: float | jax.Array) -> jax.Array:
-    """Multiplies every entry by a number drawn evenly from `[1 - epsilon, 1 + epsilon]`: exploration, for a router's input.
+def router_jitter(key: jax.Array, x: jax.Array, jitter: float | jax.Array) -> jax.Array:
+    """Multiplies every entry by a number drawn evenly from `[1 - jitter, 1 + jitter]`: exploration, for a router's input.
 
     Args:
       key: a typed key.
       x: input of any shape, floating point.
-      epsilon: at least 0; may be traced. 0 returns `x` exactly.
+      jitter: in [0, 1]; may be traced. 0 returns `x` exactly.
 
     Returns:
       An array like `x`; computed in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
-      ValueError: if `epsilon` is a number below 0.
+      ValueError: if `jitter` is a number outside [0, 1].
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -82,9 +84,9 @@ def router_jitter(key: jax.Array, x: jax.Array, epsilon: float | jax.Array) -> j
     Source: Fedus, Zoph and Shazeer, "Switch Transformers", https://arxiv.org/abs/2101.03961.
     """
     x = _check.floating("router_jitter", x)
-    _check.within("router_jitter", 0, float("inf"), epsilon=epsilon)
+    _check.within("router_jitter", 0, 1, jitter=jitter)
     draws = jax.random.uniform(key, x.shape, real(x), -1, 1)
-    return (widen(x) * (1 + jnp.asarray(epsilon, draws.dtype) * draws)).astype(x.dtype)
+    return (widen(x) * (1 + jnp.asarray(jitter, draws.dtype) * draws)).astype(x.dtype)
 
 
 def load_balance(logits: jax.Array, chosen: jax.Array) -> jax.Array:
@@ -137,8 +139,9 @@ def few_enough(name: str, k: int, experts: int) -> None:
         raise ValueError(f"{name}: k must be at most the number of experts, got {k} of {experts}")
 
 
-def _counted(logits: jax.Array, mask: jax.Array) -> jax.Array:
+def _counted(logits: jax.Array, mask: Any) -> jax.Array:
     """The mask with an axis for the experts; raises unless it fits."""
+    mask = _check.array(mask)
     if mask.dtype != bool:
         raise TypeError(f"top_k_router: mask must be bools, True for tokens that count, got {_check.describe(mask)}")
     if mask.shape != logits.shape[:-1]:

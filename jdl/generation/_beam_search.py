@@ -72,6 +72,7 @@ def beam_search(
     Source: Wu et al., "Google's Neural Machine Translation System", https://arxiv.org/abs/1609.08144 (its penalty of length).
     """
     _check.positive("beam_search", beams=beams)
+    prompt = jnp.asarray(_check.array(prompt))
     batch = checked("beam_search", step, cache, prompt, lengths, steps)
     axes = jax.tree.broadcast(cache_axis, cache)
 

@@ -44,14 +44,14 @@ def top_k(logits: jax.Array, k: int | jax.Array) -> jax.Array:
 
     Args:
       logits: `(..., vocabulary)`, floating point.
-      k: in 1..vocabulary; may be traced, which sorts all logits.
+      k: in 1..vocabulary; may be traced, which sorts all logits, and takes what is out of range for the nearest that isn't.
 
     Returns:
       An array like `logits`.
 
     Raises:
       TypeError: if `logits` are not floating point.
-      ValueError: if `k` is not in 1..vocabulary.
+      ValueError: if `k` is a number not in 1..vocabulary.
 
     Example:
       >>> import jax.numpy as jnp
@@ -65,7 +65,7 @@ def top_k(logits: jax.Array, k: int | jax.Array) -> jax.Array:
     size = logits.shape[-1]
     _check.within("top_k", 1, size, k=k)
     largest = jax.lax.top_k(logits, k if isinstance(k, int) else size)[0]
-    return _kept(logits, logits >= jax.lax.dynamic_index_in_dim(largest, k - 1, -1))
+    return _kept(logits, logits >= jax.lax.dynamic_index_in_dim(largest, jnp.clip(k, 1, size) - 1, -1))
 
 
 def top_p(logits: jax.Array, p: float | jax.Array) -> jax.Array:

@@ -78,6 +78,7 @@ def generate(
       >>> generation.generate(count, (), jnp.array([[2], [6]]), steps=4, end=8).tokens.tolist()
       [[3, 4, 5, 6], [7, 8, 0, 0]]
     """
+    prompt = jnp.asarray(_check.array(prompt))
     batch = checked("generate", step, cache, prompt, lengths, steps)
     keys = _keys(key, batch)
 
@@ -128,8 +129,7 @@ def checked(name: str, step: Decoder, cache: Any, prompt: Any, lengths: Any, ste
 def prefill(name: str, step: Decoder, cache: Any, prompt: jax.Array, lengths: Any) -> tuple[jax.Array, Any]:
     """The logits after the prompt, `(batch, vocabulary)`, and the cache that has seen it."""
     batch, time = prompt.shape
-    prompt = jnp.asarray(prompt)
-    logits, cache = step(prompt, cache) if lengths is None else step(prompt, cache, lengths=lengths)
+    logits, cache = step(prompt, cache) if lengths is None else step(prompt, cache, lengths=_check.array(lengths))
     if logits.ndim != 3 or logits.shape[:2] not in ((batch, time), (batch, 1)):
         raise ValueError(f"{name}: step must give logits [{batch}, {time}, vocabulary], got {_check.describe(logits)}")
     return (logits if lengths is None or logits.shape[1] == 1 else _lengths.last(logits, lengths))[:, -1], cache

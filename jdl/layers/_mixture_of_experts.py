@@ -48,8 +48,8 @@ def mixture_of_experts(
       capacity_factor: above 0; 1.25 or 2 are usual.
       shared: a layer for all tokens whose output is added, such as an `expert` a few times as wide.
       normalize: whether a token's gates sum to 1; if not given, with `k` above 1.
-      jitter: in training the router's input is multiplied by numbers from `[1 - jitter, 1 + jitter]`; may be traced. The number 0
-        needs no key.
+      jitter: in training the router's input is multiplied by numbers from `[1 - jitter, 1 + jitter]`; in [0, 1], may be traced. The
+        number 0 needs no key.
       noise: whether in training logits have noise, with a learnt deviation, `softplus(x W_noise)`; W_noise starts at zero.
       kernel_init: makes the router's kernel, `(in, experts)`.
 
@@ -79,7 +79,7 @@ def mixture_of_experts(
     """
     _check.positive("mixture_of_experts", experts=experts)
     few_enough("mixture_of_experts", k, experts)
-    _check.within("mixture_of_experts", 0, float("inf"), jitter=jitter)
+    _check.within("mixture_of_experts", 0, 1, jitter=jitter)
     if capacity_factor is not None:
         _check.above_zero("mixture_of_experts", capacity_factor=capacity_factor)
     jitters = draws(jitter)
@@ -103,7 +103,8 @@ def mixture_of_experts(
         if capacity_factor is None:
             y, dropped = _without_capacity(net.experts, experts, x, gates, chosen)
         else:
-            capacity = min(x.shape[1], math.ceil(capacity_factor * k * x.shape[1] / experts))
+            share = capacity_factor * k * x.shape[1] / experts
+            capacity = max(1, min(x.shape[1], math.ceil(share * (1 - 1e-7))))  # 1.1 * 2 * 50 is 110.00000000000001
             y, dropped = _with_capacity(net.experts, experts, capacity, x, gates, chosen)
         y = y if shared is None else y + net.shared(x)
         used = tokens_per_expert(chosen, experts)
@@ -121,12 +122,13 @@ def mixture_of_experts(
 def _without_capacity(run: Callable, experts: int, x: jax.Array, gates: jax.Array, chosen: jax.Array) -> tuple[jax.Array, Any]:
     """The outputs of experts for all tokens, and how many choices are dropped, which is none."""
     batch, time, features = x.shape
-    gates, chosen = (a.reshape(batch * time, -1) for a in (gates, chosen))
+    gates, chosen = (a.reshape(batch * time, a.shape[-1]) for a in (gates, chosen))
     slots, of = functional.expert_blocks(chosen, experts)
     blocks, size = block_sizes(chosen.size, experts)
-    held = functional.dispatch(x.reshape(-1, features), slots, blocks * size).reshape(blocks, size, features)
-    y = functional.combine(run(held, of).reshape(blocks * size, -1), slots, gates)
-    return y.reshape(batch, time, -1), jnp.zeros((), gates.dtype)
+    held = functional.dispatch(x.reshape(batch * time, features), slots, blocks * size).reshape(blocks, size, features)
+    y = run(held, of)
+    y = functional.combine(y.reshape(blocks * size, y.shape[-1]), slots, gates)
+    return y.reshape(batch, time, y.shape[-1]), jnp.zeros((), gates.dtype)
 
 
 def _with_capacity(
@@ -137,8 +139,9 @@ def _with_capacity(
     slots = jax.vmap(lambda chosen: functional.expert_slots(chosen, experts, capacity))(chosen)
     held = jax.vmap(lambda x, slots: functional.dispatch(x, slots, size))(x, slots)
     held = jnp.moveaxis(held.reshape(batch, experts, capacity, features), 0, 1).reshape(experts, batch * capacity, features)
-    y = run(held).reshape(experts, batch, capacity, -1)
-    y = jax.vmap(functional.combine)(jnp.moveaxis(y, 1, 0).reshape(batch, size, -1), slots, gates)
+    y = run(held)
+    y = jnp.moveaxis(y.reshape(experts, batch, capacity, y.shape[-1]), 1, 0).reshape(batch, size, y.shape[-1])
+    y = jax.vmap(functional.combine)(y, slots, gates)
     return y, ((chosen < experts) & (slots == size)).sum().astype(gates.dtype)
 
 
