@@ -40,16 +40,13 @@ def linear_recurrence(
     _check.same_shape("linear_recurrence", decay=decay, new=new)
     if not -new.ndim <= axis < new.ndim:
         raise ValueError(f"linear_recurrence: there is no axis {axis} in {_check.describe(new)}")
-    if carry is not None:
-        carry = _check.floating("linear_recurrence", carry, "carry")
-        if carry.shape != tuple(size for i, size in enumerate(new.shape) if i != axis % new.ndim):
-            raise ValueError(f"linear_recurrence: carry is {_check.describe(carry)}, new is {_check.describe(new)}")
-    dtype = jnp.result_type(decay, new, *([] if carry is None else [carry]))
+    start = None if carry is None else _check.floating("linear_recurrence", carry, "carry")
+    if start is not None and start.shape != tuple(size for i, size in enumerate(new.shape) if i != axis % new.ndim):
+        raise ValueError(f"linear_recurrence: carry is {_check.describe(start)}, new is {_check.describe(new)}")
+    dtype = jnp.result_type(decay, new, *([] if start is None else [start]))
 
     def join(first: tuple[jax.Array, jax.Array], second: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         return first[0] * second[0], second[0] * first[1] + second[1]
 
     product, hidden = jax.lax.associative_scan(join, (decay.astype(dtype), new.astype(dtype)), reverse=reverse, axis=axis)
-    if carry is None:
-        return hidden
-    return hidden + product * jnp.expand_dims(carry.astype(dtype), axis)
+    return hidden if start is None else hidden + product * jnp.expand_dims(start.astype(dtype), axis)
