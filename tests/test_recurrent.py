@@ -179,6 +179,42 @@ def test_padding_changes_nothing(rng):
     assert_close((y[:, :3], carry, gradient, dx[:, :3]), (y_alone, carry_alone, alone, dx_alone))
 
 
+def test_lengths_out_of_range_give_nan_under_jit(rng):
+    x, params = rng.normal(size=(3, TIME, IN)).astype("float32"), normals(rng, **kernels(1))
+    y, carry = jax.jit(lambda lengths: functional.rnn(x, lengths=lengths, **params))(np.array([TIME + 1, -1, TIME]))
+    assert np.isnan(y[:2]).all() and np.isnan(carry[:2]).all()
+    assert np.isfinite(y[2]).all() and np.isfinite(carry[2]).all()
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_carries_are_wide_and_outputs_like_the_input(name):
+    function, shapes, carry_shapes, _ = LOOPS[name]
+    params = {key: np.ones(shape, "float32") for key, shape in shapes.items()}
+    x = np.ones((BATCH, TIME, *((5,) if name == "conv_lstm" else ()), IN), jnp.bfloat16)
+    carry = tuple(np.ones(shape, jnp.bfloat16) for shape in carry_shapes)
+    y, carry = jax.eval_shape(function, x, carry=carry if len(carry) > 1 else carry[0], **params)
+    assert y.dtype == jnp.bfloat16
+    assert {a.dtype.name for a in jax.tree.leaves(carry)} == {"complex64" if name == "lru" else "float32"}
+
+
+def test_long_sequences_in_half_precision():
+    """Small steps of the memory add up, and so do those of gradients, which in bfloat16 would stop at 2 and at 256."""
+    x, kernel, steps = np.zeros((1, 2000, 1), jnp.bfloat16), np.zeros((1, 4), "float32"), np.ones(1, "float32")
+    always = 20.0  # as the input of a gate
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def run(step):
+        bias = jnp.concatenate([step * np.float32(np.log(0.005 / 0.995)), np.array([always, always, -always], "float32")])
+        y, (_, c) = functional.lstm(x, kernel, kernel, bias)
+        return c.sum(), (y, c)
+
+    (_, (y, c)), gradient = run(steps)
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(c, [[10.0]], rtol=0.02)
+    np.testing.assert_allclose(gradient, [10 * 0.995 * np.log(0.005 / 0.995)], rtol=0.02)
+
+
 @pytest.mark.parametrize(("cell", "reverse"), [(L.gru_cell(2), False), (L.gru_cell(2), True), (L.min_gru_cell(2), True)])
 def test_steps_left_out_and_pieces(cell, reverse, rng):
     """What a mask leaves out might as well not be there, and pieces with a carry are the whole."""
@@ -300,6 +336,29 @@ def test_params_at_first(key):
     assert shapes["recurrent_kernel"].shape == (3, 2, 1, 4, 16)
 
 
+def test_the_bias_of_a_coupled_gate(key):
+    """It lets in as little as a gate of its own would let go."""
+    zeros = initializers.constant(0.0)
+    cell = L.lstm_cell(4, coupled=True, kernel_init=zeros, recurrent_init=zeros, bias_init=initializers.forget_bias(2.0))
+    params, _ = jax.jit(L.recurrent(cell).init)(key, np.ones((1, 2, 3), "float32"))
+    assert params["bias"].tolist() == [-2.0] * 4 + [0.0] * 8
+
+
+@pytest.mark.parametrize("radius", [(1.0, 1.0), (0.0, 1e-7)])
+def test_the_thinnest_rings_of_eigenvalues_are_finite(radius, key):
+    params, _ = jax.jit(L.recurrent(L.lru_cell(4, radius=radius)).init)(key, np.ones((1, 2, 3), "float32"))
+    assert all(np.isfinite(a).all() for a in params.values())
+    np.testing.assert_allclose(np.exp(-np.exp(params["log_decay"])), radius[1], atol=1e-5)
+
+
+def test_a_linear_recurrence_is_in_the_dtype_of_all():
+    half, new, carry = np.full((1, 3), 0.5, "float32"), np.ones((1, 3), jnp.bfloat16), np.array([4j], "complex64")
+    h = jax.jit(functional.linear_recurrence)(half, new, carry)
+    assert h.dtype == "complex64"
+    np.testing.assert_allclose(h, [[1 + 2j, 1.5 + 1j, 1.75 + 0.5j]])
+    assert jax.eval_shape(functional.linear_recurrence, half, new).dtype == "float32"
+
+
 X, KERNEL, RECURRENT = (np.ones(shape, "float32") for shape in ((2, 3, 4), (4, 8), (2, 8)))
 lstm = functools.partial(functional.lstm, X, KERNEL, RECURRENT)
 
@@ -325,6 +384,7 @@ lstm = functools.partial(functional.lstm, X, KERNEL, RECURRENT)
         (lambda: functional.rnn(X[0], KERNEL, RECURRENT), ValueError, r"\(batch, time, features\), got float32\[3, 4\]"),
         (lambda: functional.linear_recurrence(X, X[0]), ValueError, "shapes differ"),
         (lambda: functional.linear_recurrence(X, X, X[0]), ValueError, "carry is float32"),
+        (lambda: functional.linear_recurrence(X, X, [1.0]), TypeError, "carry must be a floating-point array, got"),
         (lambda: functional.linear_recurrence(X, X, axis=3), ValueError, "there is no axis 3"),
         (lambda: L.recurrent(L.gru_cell(3), rate=1.5), ValueError, "gru: rate must be in"),
         (lambda: L.recurrent(L.lstm_cell(3), zoneout=(0.1, -1.0)), ValueError, r"lstm: zoneout\[1\] must be in"),

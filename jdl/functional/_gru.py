@@ -39,12 +39,12 @@ def gru(
       recurrent_bias: `(features,)`, b' of the candidate, for `reset_after` only; zeros if not given.
       reset_after: whether the reset gate works after the product.
       carry: `h` to begin with, `(batch, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 
     Returns:
-      `(y, h)`: outputs `(batch, time, features)`, and the last of them.
+      `(y, h)`: outputs `(batch, time, features)`, and the last of them, in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -87,12 +87,12 @@ def mgu(
       recurrent_kernel: `(features, 2 * features)`, likewise.
       bias: `(2 * features,)`, likewise.
       carry: `h` to begin with, `(batch, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 
     Returns:
-      `(y, h)`: outputs `(batch, time, features)`, and the last of them.
+      `(y, h)`: outputs `(batch, time, features)`, and the last of them, in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -132,7 +132,7 @@ def _gated(params: dict, hidden: jax.Array, projected: jax.Array, gates: int) ->
     """The gates, and the candidate as a function of the gate that works before its product."""
     size, kernel = gates * hidden.shape[-1], params["recurrent_kernel"]
     values = sigmoid(projected[:, :size] + dense(hidden, kernel[:, :size]))
-    candidate = lambda gate: jnp.tanh(projected[:, size:] + dense(gate * hidden, kernel[:, size:]))
+    candidate = lambda gate: jnp.tanh(projected[:, size:] + dense((gate * hidden).astype(hidden.dtype), kernel[:, size:]))
     return *jnp.split(values, gates, axis=-1), candidate
 
 

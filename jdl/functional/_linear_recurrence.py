@@ -16,15 +16,15 @@ def linear_recurrence(
     Args:
       decay: `(batch, time, ...)`, floating point or complex.
       new: likewise.
-      carry: `h[-1]`, `(batch, ...)`; zeros if not given.
+      carry: `h[-1]`, `(batch, ...)`, likewise; zeros if not given.
       axis: that of time.
       reverse: whether to begin at the last time: `h[t] = decay[t] h[t+1] + new[t]`.
 
     Returns:
-      `h`, like `new`.
+      `h`, of the shape of `new`, in the dtype that all three promote to.
 
     Raises:
-      TypeError: if an array is not floating point.
+      TypeError: if an array is not floating point or complex.
       ValueError: if shapes don't fit.
 
     Example:
@@ -40,14 +40,13 @@ def linear_recurrence(
     _check.same_shape("linear_recurrence", decay=decay, new=new)
     if not -new.ndim <= axis < new.ndim:
         raise ValueError(f"linear_recurrence: there is no axis {axis} in {_check.describe(new)}")
+    start = None if carry is None else _check.floating("linear_recurrence", carry, "carry")
+    if start is not None and start.shape != tuple(size for i, size in enumerate(new.shape) if i != axis % new.ndim):
+        raise ValueError(f"linear_recurrence: carry is {_check.describe(start)}, new is {_check.describe(new)}")
+    dtype = jnp.result_type(decay, new, *([] if start is None else [start]))
 
     def join(first: tuple[jax.Array, jax.Array], second: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         return first[0] * second[0], second[0] * first[1] + second[1]
 
-    product, hidden = jax.lax.associative_scan(join, (decay, new), reverse=reverse, axis=axis)
-    if carry is None:
-        return hidden
-    start = jnp.expand_dims(carry, axis)
-    if start.shape != tuple(1 if i == axis % new.ndim else size for i, size in enumerate(new.shape)):
-        raise ValueError(f"linear_recurrence: carry is {_check.describe(carry)}, new is {_check.describe(new)}")
-    return hidden + product * start.astype(hidden.dtype)
+    product, hidden = jax.lax.associative_scan(join, (decay.astype(dtype), new.astype(dtype)), reverse=reverse, axis=axis)
+    return hidden if start is None else hidden + product * jnp.expand_dims(start.astype(dtype), axis)

@@ -38,7 +38,7 @@ def lru(
       log_scale: the logarithm of gamma, `(states,)`.
       skip: D, `(in,)`, for as many features.
       carry: `h` to begin with, complex `(batch, states)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 

@@ -12,6 +12,7 @@ from jdl.functional._conv import conv
 from jdl.functional._dense import dense
 from jdl.functional._gates import expose, remember
 from jdl.functional._layer_norm import layer_norm
+from jdl.functional._numbers import widen
 from jdl.functional._recurrent import Recurrence, check_kernels, recurrent
 
 
@@ -46,12 +47,12 @@ def lstm(
         `memory_bias`, `(features,)`, for c where it is shown.
       coupled: whether to forget as much as is added, `sigmoid(f) = 1 - sigmoid(i)`: there is no f in any block.
       carry: `(h, c)` to begin with, `(batch, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 
     Returns:
-      `(y, (h, c))`: outputs `(batch, time, features)`, or `(batch, time, out)`, and the last carry.
+      `(y, (h, c))`: outputs `(batch, time, features)`, or `(batch, time, out)`, and the last carry, in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -96,12 +97,12 @@ def conv_lstm(
       peephole: `(*spatial, 3 * features)`, weights with which i and f see the old memory and o the new, in this order;
         `(3 * features,)` is the same at all places.
       carry: `(h, c)` to begin with, `(batch, *spatial, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 
     Returns:
-      `(y, (h, c))`: outputs `(batch, time, *spatial, features)`, and the last carry.
+      `(y, (h, c))`: outputs `(batch, time, *spatial, features)`, and the last carry, in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -131,7 +132,8 @@ def _start(name: str, coupled: bool, params: dict, x: jax.Array) -> tuple[jax.Ar
     for what, shape in wants.items():
         if what in params and params[what].shape != shape:
             raise ValueError(f"{name}: {what} must be {list(shape)}, got {_check.describe(params[what])}")
-    return jnp.zeros(hidden, x.dtype), jnp.zeros(memory, x.dtype)
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.zeros(hidden, dtype), jnp.zeros(memory, dtype)
 
 
 def _project(multiply: Callable[..., jax.Array], params: dict, x: jax.Array) -> jax.Array:
@@ -145,7 +147,7 @@ def _step(
     multiply: Callable[..., jax.Array], coupled: bool, params: dict, carry: Any, hidden: jax.Array, projected: jax.Array
 ) -> Any:
     _, c = carry
-    z = multiply(hidden, params["recurrent_kernel"])
+    z = widen(multiply(hidden, params["recurrent_kernel"]))
     if "recurrent_scale" in params:
         z = layer_norm(z, params["recurrent_scale"])
     gates = jnp.split(projected + z, 3 if coupled else 4, axis=-1)
@@ -158,7 +160,7 @@ def _step(
     c = remember(i, -i if coupled else f, g, c)  # 1 - sigmoid(i) = sigmoid(-i)
     o = o if of_o is None else o + of_o * c
     h = expose(o, layer_norm(c, params["memory_scale"], params["memory_bias"]) if "memory_scale" in params else c)
-    return dense(h, params["projection"]) if "projection" in params else h, c
+    return dense(h.astype(hidden.dtype), params["projection"]) if "projection" in params else h, c
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:

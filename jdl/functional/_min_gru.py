@@ -29,7 +29,7 @@ def min_gru(
       kernel: `(in, 2 * features)`, blocks in the order z, n.
       bias: `(2 * features,)`, likewise.
       carry: `h` to begin with, `(batch, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jdl.functional import _check, _lengths
 from jdl.functional._bilinear import same_axes
 from jdl.functional._linear_recurrence import linear_recurrence
+from jdl.functional._numbers import widen
 
 
 class Recurrence(NamedTuple):
@@ -22,7 +23,9 @@ class Recurrence(NamedTuple):
       project: `(params, x) -> projected`, what a step needs of the input; `x` is `(time, batch, ...)` or, of one time,
         `(batch, ...)`.
       step: `(params, carry, hidden, projected) -> carry`. `hidden` is the hidden state as matrix products see it, which is after
-        dropout. None for a linear recurrence, `h[t] = a[t] h[t-1] + b[t]`, whose `a` and `b` are what `project` returns.
+        dropout, in the dtype of `x`; `projected` is in float32 at least; what is returned is cast to the dtypes of `start`, best
+        float32 at least, lest small steps are lost in long sequences. None for a linear recurrence,
+        `h[t] = a[t] h[t-1] + b[t]`, whose `a` and `b` are what `project` returns.
       readout: `(params, hidden, x) -> y`, from all hidden states to the output, for cells that have one.
     """
 
@@ -54,10 +57,11 @@ def recurrent(
 
     Args:
       recurrence: the cell.
-      params: its parameters; steps see them in the dtype of `x`.
+      params: its parameters; steps see them in the dtype of `x`, or in float32 if that is wider.
       x: input, `(batch, time, ...)`, floating point.
       carry: the one to begin with, such as that of an earlier piece of the sequence; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample. Out of 0..time, they are an error where the host sees
+        them, and give NaN for their samples under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step; outputs stay at the places of their inputs.
       drop: what the hidden state is multiplied with where matrix products see it, the same at all times, of its shape; such as
@@ -89,7 +93,7 @@ def recurrent(
     name = recurrence.name
     x = _check.floating(name, x)
     carry = _begin(name, recurrence.start(params, x), carry)
-    there = _there(name, x, lengths, mask)
+    there, wrong = _there(name, x, lengths, mask)
     if there is not None:
         x = jnp.where(_beside(there, x), x, 0)  # what is left out may even be NaN
     tree = params, carry, x.swapaxes(0, 1), None if there is None else there.swapaxes(0, 1), drop, zoneout
@@ -105,7 +109,8 @@ def recurrent(
         hidden, carry = _steps(recurrence, params, carry, x, there, drop, zoneout, reverse, remat)
     y = hidden if recurrence.readout is None else recurrence.readout(params, hidden, x)
     y = y if there is None else jnp.where(_beside(there, y), y, 0)
-    return y.swapaxes(0, 1).astype(x.dtype), carry
+    y = y.swapaxes(0, 1).astype(x.dtype)
+    return (y, carry) if wrong is None else _void(wrong, (y, carry))
 
 
 def check_kernels(name: str, gates: int, kernel: Any, recurrent_kernel: Any, x: Any) -> None:
@@ -120,8 +125,8 @@ def check_kernels(name: str, gates: int, kernel: Any, recurrent_kernel: Any, x: 
         raise ValueError(f"{name}: kernels must be (..., in, {gates} * features), got {given}")
 
 
-def _there(name: str, x: Any, lengths: Any, mask: Any) -> jax.Array | None:
-    """Which steps count, `(batch, time)`; None for all."""
+def _there(name: str, x: Any, lengths: Any, mask: Any) -> tuple[jax.Array | None, jax.Array | None]:
+    """Which steps count, `(batch, time)`, None for all; and which lengths are out of range, None where the host has seen them."""
     if x.ndim < 3:
         raise ValueError(f"{name}: x must be (batch, time, ...), got {_check.describe(x)}")
     if mask is not None:
@@ -131,9 +136,17 @@ def _there(name: str, x: Any, lengths: Any, mask: Any) -> jax.Array | None:
         if mask.shape != x.shape[:2]:
             raise ValueError(f"{name}: mask must be {wants}, got {_check.describe(mask)}")
     if lengths is None:
-        return None if mask is None else jnp.asarray(mask)
-    inside = _lengths.inside(_lengths.given(name, "lengths", lengths, x), x.shape[1])
-    return inside if mask is None else inside & mask
+        return None if mask is None else jnp.asarray(mask), None
+    lengths = _lengths.given(name, "lengths", lengths, x)
+    inside = _lengths.inside(lengths, x.shape[1])
+    wrong = None if _check.seen(lengths) else (lengths < 0) | (lengths > x.shape[1])
+    return inside if mask is None else inside & mask, wrong
+
+
+def _void(wrong: jax.Array, tree: Any) -> Any:
+    """NaN for the samples that are wrong, in arrays `(batch, ...)` that can say so."""
+    void = lambda a: jnp.where(_beside(wrong, a), jnp.asarray(jnp.nan, a.dtype), a)
+    return jax.tree.map(lambda a: void(a) if jnp.issubdtype(a.dtype, jnp.inexact) else a, tree)
 
 
 def _begin(name: str, start: Any, carry: Any) -> Any:
@@ -163,7 +176,9 @@ def _steps(recurrence: Recurrence, params, carry, x, there, drop, zoneout, rever
     """All hidden states `(time, batch, ...)` and the last carry, by a loop."""
     assert recurrence.step is not None
     advance = recurrence.step
-    params = jax.tree.map(lambda a: a.astype(x.dtype), params)
+    params = jax.tree.map(lambda a: a.astype(jnp.promote_types(x.dtype, jnp.float32)), params)  # gradients add up in it
+    shown = lambda hidden: hidden.astype(x.dtype) if jnp.issubdtype(hidden.dtype, jnp.floating) else hidden
+    wide = lambda a: widen(a) if jnp.issubdtype(a.dtype, jnp.floating) else a
     inside = jax.default_backend() == "cpu"
     stay, rates = _zones(recurrence.name, carry, zoneout, len(x))
 
@@ -171,14 +186,16 @@ def _steps(recurrence: Recurrence, params, carry, x, there, drop, zoneout, rever
         projected, there, stay = now
         projected = recurrence.project(params, projected) if inside else projected
         hidden = jax.tree.leaves(carry)[0]
-        new = advance(params, carry, hidden if drop is None else hidden * drop.astype(hidden.dtype), projected)
+        hidden = shown(hidden if drop is None else hidden * drop.astype(hidden.dtype))
+        new = advance(params, carry, hidden, jax.tree.map(wide, projected))
+        new = jax.tree.map(lambda old, new: new.astype(old.dtype), carry, new)
         if stay is not None:
             new = jax.tree.map(lambda stays, old, new: jnp.where(stays, old, new), stay, carry, new)
         if rates is not None:
             new = jax.tree.map(lambda rate, old, new: (rate * old + (1 - rate) * new).astype(old.dtype), rates, carry, new)
         if there is not None:
             new = jax.tree.map(lambda old, new: jnp.where(_beside(there, old), new, old), carry, new)
-        return new, jax.tree.leaves(new)[0]
+        return new, shown(jax.tree.leaves(new)[0])
 
     carry, hidden = _scan(step, carry, (x if inside else recurrence.project(params, x), there, stay), len(x), reverse, remat)
     return hidden, carry

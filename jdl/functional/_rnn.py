@@ -33,12 +33,12 @@ def rnn(
       bias: `(features,)`.
       activation: such as `jnp.tanh` or `jax.nn.relu`.
       carry: `h` to begin with, `(batch, features)`; zeros if not given.
-      lengths: integers `(batch,)`, how many steps count in each sample.
+      lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
 
     Returns:
-      `(y, h)`: outputs `(batch, time, features)`, and the last of them.
+      `(y, h)`: outputs `(batch, time, features)`, and the last of them, in float32 at least.
 
     Raises:
       TypeError: if `x` is not floating point.
@@ -74,7 +74,7 @@ def start_square(name: str, gates: int, params: dict, x: Any) -> jax.Array:
     if recurrent_kernel.shape != (features, gates * features):
         wants = [features, gates * features]
         raise ValueError(f"{name}: recurrent_kernel must be {wants}, got {_check.describe(recurrent_kernel)}")
-    return jnp.zeros((x.shape[0], features), x.dtype)
+    return jnp.zeros((x.shape[0], features), jnp.promote_types(x.dtype, jnp.float32))
 
 
 def project(params: dict, x: jax.Array) -> jax.Array:

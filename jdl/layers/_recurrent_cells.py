@@ -85,7 +85,8 @@ def lstm_cell(
       bias: whether to add one.
       kernel_init: makes the kernel of each gate, `(in, features)`, and the projection.
       recurrent_init: makes the recurrent kernel of each gate, `(features, features)`.
-      bias_init: makes the bias of all gates, `(4 * features,)`; `initializers.forget_bias()` is 1 where they forget.
+      bias_init: makes the bias of all gates, `(4 * features,)`; `initializers.forget_bias()` is 1 where they forget. If coupled,
+        the bias of i is that of i less that of f, so that as much is forgotten as f would let go.
 
     Returns:
       A Cell with params `kernel`, `recurrent_kernel`, `bias`, and of its options `peephole`, `projection`, `kernel_scale`,
@@ -106,7 +107,8 @@ def lstm_cell(
     """
     outputs, gates = features if projection is None else projection, 3 if coupled else 4
     _check.positive("lstm_cell", features=features, projection=outputs)
-    inits = kernel_init, recurrent_init, bias_init if bias else None
+    biases = _coupled(bias_init) if coupled else bias_init
+    inits = kernel_init, recurrent_init, biases if bias else None
 
     def init(key: jax.Array, x: Any) -> dict:
         x = sequences("lstm", x)
@@ -282,7 +284,8 @@ def lru_cell(features: int, *, radius: tuple[float, float] = (0.0, 1.0), phase: 
     _check.above_zero("lru_cell", radius=high, phase=phase)
 
     def decay_init(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
-        square = jax.random.uniform(key, shape, dtype, minval=max(low**2, 1e-12), maxval=min(high**2, 1 - 1e-6))
+        smallest, largest = (min(max(size**2, 1e-12), 1 - 1e-6) for size in radius)  # logarithms stay finite
+        square = jax.random.uniform(key, shape, dtype, minval=smallest, maxval=largest)
         return jnp.log(-0.5 * jnp.log(square))
 
     def phase_init(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
@@ -356,6 +359,16 @@ def conv_lstm_cell(
         return params
 
     return Cell(init, CONV_LSTM)
+
+
+def _coupled(bias_init: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The biases of i, g, o from those of i, f, g, o."""
+
+    def init(key: jax.Array, shape: Any, dtype: Any) -> jax.Array:
+        i, f, g, o = jnp.split(bias_init(key, (shape[0] // 3 * 4,), dtype), 4)
+        return jnp.concatenate([i - f, g, o])  # adding and keeping have the odds exp(i) : exp(f)
+
+    return init
 
 
 def _gated(key: jax.Array, x: Any, gates: int, features: int, inits: Any, outputs: int | None = None, window: Any = ()) -> dict:
