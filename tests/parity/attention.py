@@ -71,6 +71,31 @@ def our_encoder(x, up, up_bias, down, down_bias, scale1, shift1, scale2, shift2,
     return block.apply(params, {}, x)[0][0]
 
 
+def decoder(torch, x, memory, up, up_bias, down, down_bias, scale1, shift1, scale2, shift2, **arrays):
+    """Both attentions have one set of weights, and the last norm is that of the first."""
+    layer = torch.nn.TransformerDecoderLayer(FEATURES, HEADS, HIDDEN, 0.0, batch_first=True, dtype=torch.float64)
+    attention = load(torch, layer, arrays)
+    weights = {f"{part}.{name}": value for part in ("self_attn", "multihead_attn") for name, value in attention.items()}
+    weights |= {"linear1.weight": up.T, "linear1.bias": up_bias, "linear2.weight": down.T, "linear2.bias": down_bias}
+    weights |= {"norm1.weight": scale1, "norm1.bias": shift1, "norm2.weight": scale2, "norm2.bias": shift2}
+    weights |= {"norm3.weight": scale1, "norm3.bias": shift1}
+    unseen = torch.nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=torch.float64)
+    return torch.func.functional_call(layer, weights, (x, memory), {"tgt_mask": unseen})
+
+
+def our_decoder(x, memory, up, up_bias, down, down_bias, scale1, shift1, scale2, shift2, **arrays):
+    block = L.transformer_block(L.attention(HEADS, causal=True), L.mlp([HIDDEN, FEATURES]), cross=L.attention(HEADS), order="post")
+    params = {
+        "attention": params_of(arrays),
+        "attention_norm": {"scale": scale1, "bias": shift1},
+        "cross": params_of(arrays),
+        "cross_norm": {"scale": scale2, "bias": shift2},
+        "mlp": {"0": {"kernel": up, "bias": up_bias}, "1": {"kernel": down, "bias": down_bias}},
+        "mlp_norm": {"scale": scale1, "bias": shift1},
+    }
+    return block.apply(params, {}, x, memory)[0][0]
+
+
 MLP = {"up": (FEATURES, HIDDEN), "up_bias": (HIDDEN,), "down": (HIDDEN, FEATURES), "down_bias": (FEATURES,)}
 NORMS = {"scale1": (FEATURES,), "shift1": (FEATURES,), "scale2": (FEATURES,), "shift2": (FEATURES,)}
 HEADED = {"query": (2, 5, 4, 3), "keys": (2, 5, 4, 3), "values": (2, 5, 4, 3)}
@@ -88,6 +113,12 @@ CASES = (
         {"x": (2, 4, FEATURES), "memory": (2, 5, FEATURES), **PROJECTIONS},
         lambda x, memory, **a: L.attention(HEADS).apply(params_of(a), {}, x, memory)[0][0],
         multihead,
+    ),
+    Case(
+        "transformer_decoder",
+        {"x": (2, 4, FEATURES), "memory": (2, 3, FEATURES), **PROJECTIONS, **MLP, **NORMS},
+        our_decoder,
+        decoder,
     ),
     Case("transformer_encoder", {"x": (2, 4, FEATURES), **PROJECTIONS, **MLP, **NORMS}, our_encoder, encoder),
 )
