@@ -16,7 +16,10 @@ from jdl import optimizers as optimizers
 from jdl import paths as paths
 from jdl import regularizers as regularizers
 from jdl import report as report
+from jdl import search as search
 from jdl import train as train
 from jdl.layer import Layer as Layer
+from jdl.loop import Sweep as Sweep
 from jdl.loop import fit as fit
+from jdl.loop import sweep as sweep
 from jdl.report import summary as summary

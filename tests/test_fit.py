@@ -42,7 +42,7 @@ def test_the_clock_doesn_t_change_a_run(key, members, monkeypatch):
     keys = key if members is None else jax.random.split(key, members)
     fitted, losses_of = [], []
     for seconds in (0.0, 1000.0):  # chunks of one step, and of ten times the last
-        monkeypatch.setattr("jdl.loop._fit._CHUNK", seconds)
+        monkeypatch.setattr("jdl.loop._drive._CHUNK", seconds)
         train_state, history = jdl.fit(RUN, DATA, keys, epochs=4, progress=False)
         fitted.append(train_state.params)
         losses_of.append(history["train/loss"])

@@ -149,12 +149,12 @@ def main(arguments: dict) -> None:
     import jdl
     from jdl import checkpoint, losses, train
     from jdl import layers as L
-    from jdl.loop import _fit
+    from jdl.loop import _drive
 
     jax.config.update("jax_compilation_cache_dir", arguments["cache"])
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_disable_most_optimizations", not arguments.get("optimize", False))
-    _fit._CHUNK = arguments.get("chunk", 0)  # by default the host looks after every step
+    _drive._CHUNK = arguments.get("chunk", 0)  # by default the host looks after every step
 
     rng = np.random.default_rng(0)
     data = rng.normal(size=(85, 4)).astype(np.float32), rng.normal(size=(85, 1)).astype(np.float32)
@@ -184,7 +184,7 @@ def main(arguments: dict) -> None:
 def disturb(arguments: dict) -> None:
     """Has signals sent where the arguments say."""
     from jdl.checkpoint import _store
-    from jdl.loop import _fit, _programs
+    from jdl.loop import _drive, _fit, _programs
 
     number, phase, at = arguments.get("signal", 0), arguments.get("phase"), arguments.get("kill_step", 0)
     sent = []
@@ -200,7 +200,7 @@ def disturb(arguments: dict) -> None:
 
         return disturbed
 
-    chunk, lower = _fit._chunk, _fit.programs
+    chunk, lower = _drive._chunk, _fit.programs
 
     def watched(advance, journey, *rest):
         found = chunk(before("train", advance) if journey.step >= arguments.get("from_step", 0) else advance, journey, *rest)
@@ -217,7 +217,7 @@ def disturb(arguments: dict) -> None:
 
         return found._replace(compile=compile)
 
-    _fit._chunk, _fit.programs, _fit.owned = watched, lowered, before("init", _programs.owned)
+    _drive._chunk, _fit.programs, _drive.owned = watched, lowered, before("init", _programs.owned)
     _store._save = before("save", _store._save)
 
 

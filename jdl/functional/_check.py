@@ -65,7 +65,7 @@ def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
         raise ValueError(f"{name}: {what} must be {', '.join(choices[:-1])} or {choices[-1]}, got {value!r}")
 
 
-def within(name: str, low: float, high: float, **values: Any) -> None:
+def within(name: str, low: float, high: float, /, **values: Any) -> None:
     """Raises ValueError unless each number lies in [low, high]; values that are being traced are not looked at."""
     for key, value in values.items():
         if not isinstance(value, jax.core.Tracer) and not np.all((low <= np.asarray(value)) & (np.asarray(value) <= high)):
@@ -73,7 +73,7 @@ def within(name: str, low: float, high: float, **values: Any) -> None:
             raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
-def above_zero(name: str, **values: Any) -> None:
+def above_zero(name: str, /, **values: Any) -> None:
     """Raises ValueError unless each number is above 0; values that are being traced are not looked at."""
     within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
 

@@ -28,19 +28,31 @@ class Programs(NamedTuple):
     compile: Callable[[], tuple[Callable, Callable]]
 
 
-def programs(run: Run, evaluate: Any, train_state: TrainState, data: Any, *, mapped: bool) -> Programs:
-    """Lowers what `fit` runs; `mapped` says that the train state has a first axis of members."""
+def programs(run: Run, evaluate: Callable[..., Any] | None, train_state: TrainState, data: Any) -> Programs:
+    """Lowers what `fit` runs."""
     shapes = jax.eval_shape(lambda train_state: run.advance(train_state, data, 1)[1], train_state)
     zeros = jax.tree.map(lambda m: np.zeros(m.shape[:-1], m.dtype), shapes)
     advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, zeros, data, 0, 1)
     if evaluate is None:
-        return Programs(zeros, {}, advance.as_text, lambda: (advance.compile(), lambda train_state: {}))
-    evaluate = evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
-    measure = lambda evaluate, train_state: evaluate(train_state)
-    measure = jax.jit(jax.vmap(measure, (None, 0)) if mapped else measure).lower(evaluate, train_state)
-    return Programs(
-        zeros, measure.out_info, advance.as_text, lambda: (advance.compile(), functools.partial(measure.compile(), evaluate))
-    )
+        return Programs(zeros, {}, advance.as_text, functools.cache(lambda: (advance.compile(), lambda train_state: {})))
+    evaluate = _as_tree(evaluate)
+    measure = jax.jit(lambda evaluate, train_state: evaluate(train_state)).lower(evaluate, train_state)
+    compiled = functools.cache(lambda: (advance.compile(), functools.partial(measure.compile(), evaluate)))
+    return Programs(zeros, measure.out_info, advance.as_text, compiled)
+
+
+def of_members(evaluate: Callable[..., Any], *, exact: bool = False) -> jax.tree_util.Partial:
+    """The evaluation of all members, by `vmap`, or one after the other if `exact`."""
+
+    def measure(evaluate: Callable[..., Any], train_state: TrainState) -> dict[str, jax.Array]:
+        return jax.lax.map(evaluate, train_state) if exact else jax.vmap(evaluate)(train_state)
+
+    return jax.tree_util.Partial(measure, _as_tree(evaluate))
+
+
+def _as_tree(evaluate: Callable[..., Any]) -> jax.tree_util.Partial:
+    """So that data in it pass through `jit` as arguments."""
+    return evaluate if isinstance(evaluate, jax.tree_util.Partial) else jax.tree_util.Partial(evaluate)
 
 
 def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
@@ -77,3 +89,16 @@ def owned(train_state: TrainState) -> TrainState:
         return jnp.asarray(a, a.dtype) if getattr(a, "weak_type", False) else a
 
     return jax.tree.map(own, train_state)
+
+
+def bytes_planned(programs: Programs) -> int:
+    """What the larger of the two programs takes: arguments, results that take no argument's place, and all between."""
+    advance, measure = programs.compile()
+    return max(map(_bytes, (advance, getattr(measure, "func", None))))
+
+
+def _bytes(compiled: Any) -> int:
+    plan = compiled.memory_analysis() if hasattr(compiled, "memory_analysis") else None
+    if plan is None:
+        return 0
+    return plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes - plan.alias_size_in_bytes

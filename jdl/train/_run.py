@@ -1,6 +1,6 @@
 """A run: many steps as one pure function, over data on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -83,30 +83,69 @@ def run(step: Step, *, batch_size: int) -> Run:
     return Run(init, advance)
 
 
-def population(run: Run) -> Run:
+def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any] | None = None, *, exact: bool = False) -> Run:
     """Makes the run of many members at once, by `vmap`: `init` takes an array of keys, all else gains a first axis of members.
 
+    Members may have hyperparameters of their own: they are part of the train state, so that one program serves all values.
+
     Args:
-      run: a Run.
+      run: a Run; or a function from hyperparameters, by keyword, to one.
+      hyperparameters: arrays by name, with a first axis of members. They are traced, so they can't decide shapes.
+      exact: whether to compute members one after the other (`jax.lax.map`), each to the bit as if it were alone. `vmap` is faster,
+        but adds in another order.
 
     Returns:
       A Run of all members in one program; they share the data.
+
+    Raises:
+      ValueError: if hyperparameters differ in length; at init, if there are not as many keys.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
       >>> from jdl import layers as L, losses, train
       >>> data = jnp.ones((8, 2)), jnp.ones((8, 1))
-      >>> step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.adam(0.1))
-      >>> members = train.population(train.run(step, batch_size=4))
+      >>> objective = train.objective(L.dense(1), losses.mean_squared_error)
+      >>> def make(learning_rate):
+      ...     return train.run(train.step(objective, optax.adam(learning_rate)), batch_size=4)
+      >>> members = train.population(make, {"learning_rate": [0.1, 0.01, 0.001]})
       >>> train_state = members.init(jax.random.split(jax.random.key(0), 3), data)
       >>> members.advance(train_state, data, 5)[1]["loss"].shape
       (3, 5)
     """
+    make = (lambda: run) if isinstance(run, Run) else run
+    each = {name: jnp.asarray(values) for name, values in (hyperparameters or {}).items()}
+    if len({values.shape[:1] for values in each.values()}) > 1 or any(not values.ndim for values in each.values()):
+        raise ValueError(f"population: hyperparameters must have one length, that of members, got {_check.describe(each)}")
+
+    def over_members(function: Callable, *trees: Any) -> Any:
+        return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function)(*trees)
+
+    def init(keys: jax.Array, data: Any) -> TrainState:
+        def one(key: jax.Array, own: dict[str, jax.Array]) -> TrainState:
+            train_state = _made(make, own).init(key, data)
+            return train_state.replace(hyperparameters=own) if own else train_state
+
+        if any(values.shape[0] != keys.shape[0] for values in each.values()):
+            raise ValueError(f"population: there are {keys.shape[0]} keys, hyperparameters are {_check.describe(each)}")
+        return over_members(one, keys, each)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
-        return jax.vmap(lambda train_state: run.advance(train_state, data, steps))(train_state)
+        def one(train_state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
+            own = train_state.hyperparameters if each else {}
+            return _made(make, own).advance(train_state, data, steps)
 
-    return Run(lambda keys, data: jax.vmap(run.init, (0, None))(keys, data), advance)
+        return over_members(one, train_state)
+
+    return Run(init, advance)
+
+
+def _made(make: Callable[..., Run], own: dict[str, jax.Array]) -> Run:
+    try:
+        return make(**own)
+    except Exception as error:
+        if own:
+            error.add_note(f"population: {', '.join(own)} are traced; what decides shapes must be the same for all members")
+        raise
 
 
 def rows(data: Any) -> int:

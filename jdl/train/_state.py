@@ -18,6 +18,7 @@ class TrainState(flax.struct.PyTreeNode):
       epoch: how many passes over the data were finished.
       position: how many samples of this pass were seen.
       averages: of params, by name, for the steps that keep any.
+      hyperparameters: of this member, by name, in a population whose members have their own.
     """
 
     params: Any
@@ -28,3 +29,4 @@ class TrainState(flax.struct.PyTreeNode):
     epoch: jax.Array
     position: jax.Array
     averages: dict[str, Any] = flax.struct.field(default_factory=dict)
+    hyperparameters: dict[str, Any] = flax.struct.field(default_factory=dict)

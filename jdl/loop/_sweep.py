@@ -1,0 +1,230 @@
+"""Many settings and seeds as one population."""
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jdl import train
+from jdl.checkpoint import Every, every
+from jdl.functional import _check
+from jdl.loop._blocks import block_size, free_bytes
+from jdl.loop._drive import History, drive
+from jdl.loop._programs import Programs, bytes_planned, of_members, programs
+from jdl.metrics import interval
+from jdl.train import Run, TrainState
+
+
+class Sweep(NamedTuple):
+    """What a sweep found.
+
+    Attributes:
+      settings: hyperparameters by name, a list with an entry for each setting.
+      history: as that of `fit`, with axes of epochs, settings and seeds.
+      groups: settings that were trained in one program, and their train states with axes of settings and seeds.
+    """
+
+    settings: dict[str, list[Any]]
+    history: History
+    groups: list[tuple[list[int], TrainState]]
+
+    def member(self, setting: int, seed: int) -> TrainState:
+        """The final train state of one member."""
+        for indices, train_states in self.groups:
+            if setting in indices:
+                return jax.tree.map(functools.partial(_part, place=(indices.index(setting), seed)), train_states)
+        raise IndexError(f"sweep: there are {sum(len(indices) for indices, _ in self.groups)} settings, got {setting}")
+
+    def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
+        """Hyperparameters and, of each metric's last value, mean over seeds, deviation, and the ends of an interval of the mean.
+
+        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it.
+        """
+        columns: dict[str, Any] = dict(self.settings)
+        for name, values in self.history.items():
+            if "/" in name:
+                found = interval(values[-1], confidence=confidence)
+                columns |= {f"{name} {field}": value for field, value in found._asdict().items()}
+        return columns
+
+
+def sweep(
+    make_run: Callable[..., Run],
+    data: Any,
+    *,
+    epochs: int,
+    seeds: int | jax.Array = 1,
+    hyperparameters: Mapping[str, Any] | None = None,
+    evaluate: Callable[..., dict[str, jax.Array]] | None = None,
+    folder: str | Path | None = None,
+    checkpoint: Every | None = every(seconds=300),
+    block: int | None = None,
+    exact: bool = False,
+    progress: bool = True,
+) -> Sweep:
+    """Trains every setting with every seed, as many at once as fit in memory, in one program.
+
+    A member's result depends on its setting and seed alone, not on the others, the blocks, or its place among them; one that
+    diverges is NaN by itself. All settings have the same seeds, so that they can be compared in pairs.
+
+    Numbers are traced: they may be whatever a run computes with, such as learning rates, strengths and rates. What decides shapes
+    or the program itself is given as a list of Python integers, strings, or other objects: settings that are alike in these are
+    trained together, one group after the other.
+
+    Args:
+      make_run: from hyperparameters, by keyword, to a run.
+      data: a tree of arrays with one first axis, that of samples.
+      epochs: passes over the data.
+      seeds: how many, or typed keys `(seeds,)`.
+      hyperparameters: by name, an entry for each setting; see `jdl.search`. One setting without any if not given.
+      evaluate: from a train state (of one member) to named scalars, after every epoch, as in `fit`; hyperparameters that are not
+        traced are given by keyword, the others are in `train_state.hyperparameters`.
+      folder: where each block has a folder of its own, as that of `fit`, from which the same call goes on.
+      checkpoint: as in `fit`.
+      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans.
+      exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
+      progress: whether to show a progress bar for each block.
+
+    Returns:
+      A Sweep.
+
+    Raises:
+      ValueError: if hyperparameters differ in length, or a size is not positive.
+      TypeError: if `seeds` is neither a number nor typed keys.
+      MemoryError: if not even two members fit.
+
+    Example:
+      >>> import jax.numpy as jnp, optax, jdl
+      >>> from jdl import layers as L, losses, search, train
+      >>> data = jnp.linspace(-1, 1, 64).reshape(-1, 1), jnp.linspace(1, 3, 64).reshape(-1, 1)
+      >>> def make_run(learning_rate):
+      ...     step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.adam(learning_rate))
+      ...     return train.run(step, batch_size=16)
+      >>> found = jdl.sweep(
+      ...     make_run, data, epochs=20, seeds=3, hyperparameters=search.grid(learning_rate=[0.1, 1e-4]), progress=False
+      ... )
+      >>> found.history["train/loss"].shape, bool(found.table()["train/loss mean"].argmin() == 0)
+      ((20, 2, 3), True)
+    """
+    _check.positive("sweep", epochs=epochs, **({} if block is None else {"block": block}))
+    keys = _keys(seeds)
+    settings, size = _settings(hyperparameters or {})
+    groups, histories = [], []
+    for number, indices in enumerate(_alike(settings, size)):
+        fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
+        varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
+        group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
+        measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
+        place = None if folder is None else Path(folder) / f"group-{number}"
+        train_states, history = group.trained(data, measure, block, place, epochs=epochs, checkpoint=checkpoint, progress=progress)
+        groups.append((indices, train_states))
+        histories.append(history)
+    order = np.argsort([i for indices, _ in groups for i in indices])
+    return Sweep(settings, _joined(histories, order), groups)
+
+
+class _Group(NamedTuple):
+    """Settings of one program: `varied` hyperparameters differ between them, arrays with an entry for each."""
+
+    make: Callable[..., Run]
+    varied: dict[str, np.ndarray]
+    keys: jax.Array
+    settings: int
+    exact: bool
+
+    def trained(
+        self, data: Any, evaluate: Any, block: int | None, folder: Path | None, **options: Any
+    ) -> tuple[TrainState, History]:
+        """Train states `(settings, seeds, ...)`, and the history, `(epochs, settings, seeds)`, of all members, in blocks."""
+        data = jax.tree.map(jnp.asarray, data)
+        members = self.settings * len(self.keys)
+
+        @functools.cache
+        def lowered(size: int) -> Programs:
+            run, keys = self.population(np.arange(size))
+            return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
+
+        planned = lambda size: bytes_planned(lowered(size))
+        size = min(block, members) if block else block_size(members, planned, free_bytes())
+        parts = []
+        for start in range(0, members, size):
+            chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
+            run, keys = self.population(chosen)
+            place = folder and folder / f"members-{start}"
+            train_state, history = drive(run.init, lambda *_: lowered(size), data, keys, folder=place, **options)
+            kept = min(size, members - start)
+            parts.append((jax.tree.map(functools.partial(_part, place=slice(kept)), train_state), history, kept))
+        shape = self.settings, len(self.keys)
+        split = lambda a: a.reshape(*shape, *a.shape[1:])
+        train_states = jax.tree.map(lambda *arrays: split(jnp.concatenate(arrays)), *(part[0] for part in parts))
+        return train_states, _over_blocks([(history, kept) for _, history, kept in parts], shape)
+
+    def population(self, members: np.ndarray) -> tuple[Run, jax.Array]:
+        """The run of some members, and their keys."""
+        setting, seed = np.divmod(members, len(self.keys))
+        own = {name: values[setting] for name, values in self.varied.items()}
+        return train.population(self.make, own, exact=self.exact), self.keys[seed]
+
+
+def _keys(seeds: Any) -> jax.Array:
+    """One key for each seed."""
+    if isinstance(seeds, int):
+        _check.positive("sweep", seeds=seeds)
+        return jax.vmap(jax.random.key)(jnp.arange(seeds))
+    if not _check.is_key(seeds) or seeds.ndim != 1 or not seeds.size:
+        raise TypeError(f"sweep: seeds must be a number or an array of typed keys, got {_check.describe(seeds)}")
+    return seeds
+
+
+def _settings(hyperparameters: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+    """Hyperparameters as lists of one length, and that length."""
+    settings = {name: list(values) for name, values in hyperparameters.items()}
+    lengths = {name: len(values) for name, values in settings.items()} or {"": 1}
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(f"sweep: hyperparameters must have an entry for each setting, these have {lengths}; search.grid combines")
+    return settings, next(iter(lengths.values()))
+
+
+def _traced(values: list[Any]) -> bool:
+    """Whether these are numbers to compute with; Python integers alone, which may be sizes, are not."""
+    numbers = all(isinstance(value, int | float | np.number | np.ndarray | jax.Array) for value in values)
+    return numbers and not all(isinstance(value, int) for value in values)
+
+
+def _part(a: jax.Array, place: Any) -> jax.Array:
+    return (jax.random.clone(a) if _check.is_key(a) else a)[place]
+
+
+def _alike(settings: dict[str, list[Any]], size: int) -> list[list[int]]:
+    """Settings by what is not traced, in the order in which they come up."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i in range(size):
+        groups.setdefault(tuple(values[i] for values in settings.values() if not _traced(values)), []).append(i)
+    return list(groups.values())
+
+
+def _over_blocks(parts: list[tuple[History, int]], shape: tuple[int, int]) -> History:
+    """One history of several blocks; epochs and steps are the same in all, and time adds up."""
+    first, joined = parts[0][0], {}
+    for name, values in first.items():
+        if "/" in name:
+            members = np.concatenate([history[name][:, :kept] for history, kept in parts], 1)
+            joined[name] = members.reshape(len(members), *shape)
+        else:
+            joined[name] = sum(history[name] for history, _ in parts) if "seconds" in name else values
+    return joined
+
+
+def _joined(histories: list[History], order: np.ndarray) -> History:
+    """One history of several groups, with settings in their order."""
+    joined = {}
+    for name, values in histories[0].items():
+        if "/" in name:
+            joined[name] = np.concatenate([history[name] for history in histories], 1)[:, order]
+        else:
+            joined[name] = sum(history[name] for history in histories) if "seconds" in name else values
+    return joined
