@@ -142,6 +142,7 @@ def digests(train_state, history: dict) -> dict[str, str]:
 
 
 def main(arguments: dict) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has ignored by what it runs in the background
     import jax
     import jax.numpy as jnp
     import optax
