@@ -11,6 +11,8 @@ from jdl.train._evaluate import evaluate as evaluate
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled
+from jdl.train._population_based import exploit_and_explore as exploit_and_explore
+from jdl.train._population_based import population_based as population_based
 from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
@@ -23,3 +25,6 @@ from jdl.train._step import augment as augment
 from jdl.train._step import step as step
 from jdl.train._swag import swag as swag
 from jdl.train._swag import swag_sample as swag_sample
+from jdl.train._asynchronous_halving import asynchronous_halving as asynchronous_halving
+from jdl.train._halving import Halving as Halving
+from jdl.train._halving import successive_halving as successive_halving

@@ -1,0 +1,232 @@
+"""What searches for hyperparameters, and what is made of many members: held against plain Python, worked by hand."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jdl
+from jdl import layers as L
+from jdl import losses, search, train
+
+DATA = np.linspace(-1, 1, 20).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 20).reshape(-1, 1).astype("float32")
+HELD_OUT = DATA[0][::3] + np.float32(0.05), DATA[1][::3]
+MODEL = L.chain(L.dense(3), jnp.tanh, L.dropout(0.1), L.dense(1))
+OBJECTIVE = train.objective(MODEL, losses.mean_squared_error)
+
+
+def make_run(learning_rate):
+    return train.run(train.step(OBJECTIVE, optax.sgd(learning_rate, momentum=0.9)), batch_size=4)
+
+
+def score(train_state):
+    return -train.evaluate(OBJECTIVE, HELD_OUT)(train_state)["loss"]
+
+
+RATES = np.float32([1e-1, 3e-2, 1e-2, 3e-3, 1e-3])
+
+
+def place(tree, i):
+    return jax.tree.map(lambda a: a[i], tree)
+
+
+def plain(tree):
+    """As NumPy's arrays, keys by their data."""
+    return jax.tree.map(lambda a: np.asarray(jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a), tree)
+
+
+def test_the_worst_go_on_from_the_best(key):
+    """Truncation selection by hand: who copies whom is read off the hyperparameters, all else follows from it."""
+    population = train.population(make_run, {"learning_rate": RATES})
+    start, draw = jax.random.split(key)
+    old, _ = jax.jit(population.advance, static_argnums=2)(jax.jit(population.init)(jax.random.split(start, 5), DATA), DATA, 3)
+    scores = jnp.array([3.0, jnp.nan, 5.0, 1.0, 4.0])  # worst are 1 and 3, best 2 and 4
+    explore = search.perturb((2.0, 4.0))
+    select = jax.jit(jax.vmap(lambda key, old: train.exploit_and_explore(key, old, scores, explore, fraction=0.4), (0, None)))
+    drawn, old, seen = plain(select(jax.random.split(draw, 60), old)), plain(old), set()
+    for i in range(60):
+        new = place(drawn, i)
+        factors = np.asarray(new.hyperparameters["learning_rate"]) / RATES
+        np.testing.assert_array_equal(factors[[0, 2, 4]], 1)
+        for member in (1, 3):
+            ratios = np.asarray(new.hyperparameters["learning_rate"])[member] / RATES[[2, 4]]
+            (which,) = np.flatnonzero(np.isclose(ratios, 2) | np.isclose(ratios, 4))
+            source = (2, 4)[which]
+            seen.add((member, source, round(float(ratios[which]))))
+            for name in ("params", "optimizer_state"):
+                chex.assert_trees_all_equal(place(getattr(new, name), member), place(getattr(old, name), source))
+        for member in (0, 2, 4):
+            chex.assert_trees_all_equal(place(new, member), place(old, member))
+        chex.assert_trees_all_equal(*((tree.key, tree.step, tree.position) for tree in (new, old)))
+    assert seen == {(member, source, factor) for member in (1, 3) for source in (2, 4) for factor in (2, 4)}
+
+
+def test_population_based_training_is_intervals_and_selections(key):
+    """One program, in any pieces, through fit too, is what a loop of intervals in Python computes."""
+    run = train.population_based(make_run, {"learning_rate": RATES}, score, search.perturb(), every=4)
+    explored = []
+    advance = jax.jit(run.advance, static_argnums=2)
+    whole, metrics = advance(jax.jit(run.init)(key, DATA), DATA, 10)
+
+    population = train.population(make_run, {"learning_rate": RATES})
+    state, of_four = jax.jit(run.init)(key, DATA), jax.jit(population.advance, static_argnums=2)
+    select = jax.jit(lambda key, state: train.exploit_and_explore(key, state, jax.vmap(score)(state), search.perturb()))
+    for after in (4, 8):
+        state, _ = of_four(state, DATA, 4)
+        state = select(jdl.layer.derive(jax.random.clone(state.key)[0], "population_based", after), state)
+        explored.append(np.asarray(state.hyperparameters["learning_rate"]))
+    np.testing.assert_array_equal(metrics["learning_rate"][:, 4], explored[0])
+    np.testing.assert_array_equal(metrics["learning_rate"][:, 8], explored[1])
+    np.testing.assert_array_equal(metrics["learning_rate"][:, :4], np.broadcast_to(RATES[:, None], (5, 4)))
+    assert (explored[0] != RATES).sum() == 1 and (explored[1] != explored[0]).sum() == 1
+
+    fitted, history = jdl.fit(run, DATA, key, epochs=2, evaluate=jax.vmap(train.evaluate(OBJECTIVE, HELD_OUT)), progress=False)
+    assert history["evaluate/loss"].shape == history["train/learning_rate"].shape == (2, 5)
+    np.testing.assert_array_equal(fitted.hyperparameters["learning_rate"], whole.hyperparameters["learning_rate"])
+    for a, b in zip(jax.tree.leaves(fitted.params), jax.tree.leaves(whole.params)):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_hyperparameters_are_perturbed_within_bounds_and_drawn_anew(key):
+    own = {"rate": jnp.float32(0.8), "strength": jnp.float32(1.0)}
+    key, again = jax.random.split(key)
+    keys = jax.random.split(key, 400)
+    changed = plain(jax.jit(jax.vmap(search.perturb((0.5, 2.0), rate=(0.0, 0.9)), (0, None)))(keys, own))
+    assert set(changed["rate"]) == set(np.float32([0.4, 0.9])) and set(changed["strength"]) == {0.5, 2.0}
+    together = (changed["rate"] > 0.5) == (changed["strength"] > 1)
+    assert 140 < together.sum() < 260  # each is drawn for itself: 200, and 6 sigma are 60
+    draw = search.resample(0.25, rate=search.log_uniform(1e-4, 1e-1))
+    changed = plain(jax.jit(jax.vmap(draw, (0, None)))(jax.random.split(again, 400), own))
+    new = changed["rate"][changed["rate"] != np.float32(0.8)]
+    assert 48 < new.size < 152 and 0.9e-4 < new.min() < 3e-3 < new.max() < 1.01e-1 and set(changed["strength"]) == {1.0}
+
+
+def test_selections_that_cannot_be_are_named(key):
+    train_state = jax.eval_shape(train.population(make_run, {"learning_rate": RATES}).init, jax.random.split(key, 5), DATA)
+    explore = search.perturb(rate=(0, 1))
+    with pytest.raises(ValueError, match="there are 5, scores are float32"):
+        train.exploit_and_explore(key, train_state, jnp.ones(4), explore)
+    with pytest.raises(ValueError, match="fraction must be"):
+        train.exploit_and_explore(key, train_state, jnp.ones(5), explore, fraction=0.6)
+    with pytest.raises(ValueError, match=r"no hyperparameter 'rate', there are \['learning_rate'\]"):
+        explore(key, {"learning_rate": jnp.ones(())})
+    with pytest.raises(ValueError, match="got none"):
+        train.population_based(make_run, {}, score, explore, every=2)
+
+
+def curve(height, slowness):
+    """A run whose score after `t` steps is `height - slowness / t`, so that curves cross; a negative height diverges."""
+
+    def init(key, data):
+        zero = jnp.zeros((), jnp.int32)
+        return train.TrainState({"height": height, "slowness": slowness}, {}, (), key, zero, zero, zero)
+
+    def advance(train_state, data, steps):
+        return train_state.replace(step=train_state.step + steps), {"loss": jnp.zeros(steps)}
+
+    return train.Run(init, advance)
+
+
+def score_of_curve(train_state):
+    params = train_state.params
+    return jnp.where(params["height"] < 0, jnp.nan, params["height"] - params["slowness"] / train_state.step)
+
+
+def curves(rng, settings):
+    height = rng.uniform(0.5, 1.5, settings).astype("float32")
+    height[rng.integers(settings, size=settings // 8)] = -1
+    return {"height": height, "slowness": rng.uniform(0, 8, settings).astype("float32")}
+
+
+def height_at(curves, setting, steps):
+    height, slowness = curves["height"][setting], curves["slowness"][setting]
+    return -np.inf if height < 0 else height - slowness / np.float32(steps)
+
+
+def test_successive_halving_is_sorting_and_cutting(key, rng):
+    settings = curves(rng, 20)
+    found = jax.jit(train.successive_halving(curve, settings, score_of_curve, steps=2, factor=3))(key, None)
+    alive, expected = list(range(20)), np.full((20, 3), np.nan)
+    for rung, (steps, going_on) in enumerate([(2, 6), (6, 2), (18, 1)]):
+        expected[alive, rung] = [height_at(settings, i, steps) for i in alive]
+        alive = sorted(alive, key=lambda i: -expected[i, rung])[:going_on]
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-5)
+    assert found.best == alive[0] and found.train_state.step == 18 and found.steps.tolist() == [2, 6, 18]
+    assert found.train_state.params["height"] == settings["height"][alive[0]]
+    table = found.table()
+    assert np.bincount(table["rung"]).tolist() == [14, 4, 2] and set(table["steps"]) == {2, 6, 18}
+    np.testing.assert_allclose(table["score"][alive[0]], height_at(settings, alive[0], 18), rtol=1e-5)
+
+
+def simulated(settings, size, members, steps, rungs, factor):
+    """Asynchronous halving in plain Python, slot by slot: the score of each setting at each rung, and how many intervals it took."""
+    scores, intervals = [{} for _ in range(rungs)], 0
+    slots, following = [(i, 0, 0) for i in range(members)], members  # setting, age, rung
+    while any(setting is not None for setting, _, _ in slots):
+        intervals += 1
+        slots = [(setting, age + 1, rung) for setting, age, rung in slots]
+        arrived = [setting is not None and age == factor**rung for setting, age, rung in slots]
+        for (setting, age, rung), here in zip(slots, arrived):
+            if here:
+                scores[rung][setting] = height_at(settings, setting, age * steps)
+        for i, ((setting, age, rung), here) in enumerate(zip(slots, arrived)):
+            if here:
+                at = sorted(scores[rung].values(), reverse=True)
+                stays = at.index(scores[rung][setting]) < max(1, len(at) // factor)
+                if stays and rung < rungs - 1:
+                    slots[i] = setting, age, rung + 1
+                else:
+                    slots[i] = (following if following < size else None), 0, 0
+                    following += 1
+    return scores, intervals
+
+
+def test_asynchronous_halving_equals_plain_python(key, rng):
+    settings = curves(rng, 40)
+    halve = train.asynchronous_halving(curve, settings, score_of_curve, members=6, steps=2, rungs=3, factor=2)
+    found = jax.jit(halve)(key, None)
+    expected, _ = simulated(settings, 40, 6, 2, 3, 2)
+    scores = np.full((40, 3), np.nan)
+    for rung, at in enumerate(expected):
+        scores[list(at), rung] = list(at.values())
+    np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
+    best = max(expected[2], key=lambda setting: expected[2][setting])
+    assert found.best == best and found.train_state.params["height"] == settings["height"][best]
+    np.testing.assert_array_equal(*(jax.random.key_data(k) for k in (found.train_state.key, jax.random.split(key, 40)[best])))
+    assert not np.isnan(found.scores[:, 0]).any() and found.train_state.step == 8
+
+
+def test_a_halved_setting_is_the_run_made_alone(key):
+    """The best of all is, to rounding, its own run from its own key for as many steps; so is one that took another's place."""
+    settings = {"learning_rate": np.float32([1e-5, 1e-1, 1e-4, 1e-6])}
+    synchronous = train.successive_halving(make_run, settings, score, steps=4, factor=2)
+    refilled = train.asynchronous_halving(make_run, {"learning_rate": settings["learning_rate"][::-1]}, score, members=2, steps=4, rungs=3, factor=2)
+    for halve, best in ((synchronous, 1), (refilled, 2)):
+        found = jax.jit(halve)(key, DATA)
+        assert found.best == best and found.steps.tolist() == [4, 8, 16]
+        run = make_run(jnp.float32(1e-1))
+        alone = lambda key: run.advance(run.init(key, DATA), DATA, 16)[0]
+        alone = jax.jit(alone)(jax.random.split(jax.random.clone(key), 4)[best])
+        for a, b in zip(jax.tree.leaves(found.train_state.params), jax.tree.leaves(alone.params)):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_hyperband_s_brackets():
+    """Of algorithm 1 of the paper, for R = 81."""
+    assert search.hyperband(81) == [(81, 1, 5), (34, 3, 4), (15, 9, 3), (8, 27, 2), (5, 81, 1)]
+    assert search.hyperband(1) == [(1, 1, 1)]
+    for bracket in search.hyperband(100, factor=4):
+        train.successive_halving(curve, {"height": np.ones(bracket.settings)}, score_of_curve, steps=bracket.steps, factor=4, rungs=bracket.rungs)
+
+
+def test_halvings_that_cannot_be_are_named():
+    with pytest.raises(ValueError, match="4 settings last for 2 rungs, got rungs=3"):
+        train.successive_halving(curve, {"height": np.ones(4)}, score_of_curve, steps=1, rungs=3)
+    with pytest.raises(ValueError, match="factor must be at least 2"):
+        train.successive_halving(curve, {"height": np.ones(4)}, score_of_curve, steps=1, factor=1)
+    with pytest.raises(ValueError, match="an entry for each setting"):
+        train.successive_halving(curve, {"height": np.ones(4), "slowness": np.ones(3)}, score_of_curve, steps=1)
+    with pytest.raises(ValueError, match="there are 4 settings, fewer than members, 5"):
+        train.asynchronous_halving(curve, {"height": np.ones(4)}, score_of_curve, members=5, steps=1, rungs=2)
