@@ -11,10 +11,13 @@ import jdl
 from jdl import layers as L
 from jdl import losses, search, train
 
-DATA = np.linspace(-1, 1, 20).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 20).reshape(-1, 1).astype("float32")
-HELD_OUT = DATA[0][::3] + np.float32(0.05), DATA[1][::3]
+DATA = jnp.linspace(-1, 1, 20).reshape(-1, 1), jnp.linspace(1, 3, 20).reshape(-1, 1)
+HELD_OUT = DATA[0][::3] + 0.05, DATA[1][::3]
 MODEL = L.chain(L.dense(3), jnp.tanh, L.dropout(0.1), L.dense(1))
 OBJECTIVE = train.objective(MODEL, losses.mean_squared_error)
+
+
+LINEAR = train.objective(L.dense(1), losses.mean_squared_error)
 
 
 def make_run(learning_rate):
@@ -161,11 +164,10 @@ def test_successive_halving_is_sorting_and_cutting(key, rng):
 
 
 def simulated(settings, size, members, steps, rungs, factor):
-    """Asynchronous halving in plain Python, slot by slot: the score of each setting at each rung, and how many intervals it took."""
-    scores, intervals = [{} for _ in range(rungs)], 0
+    """Asynchronous halving in plain Python, slot by slot: the score of each setting at each rung."""
+    scores: list[dict] = [{} for _ in range(rungs)]
     slots, following = [(i, 0, 0) for i in range(members)], members  # setting, age, rung
     while any(setting is not None for setting, _, _ in slots):
-        intervals += 1
         slots = [(setting, age + 1, rung) for setting, age, rung in slots]
         arrived = [setting is not None and age == factor**rung for setting, age, rung in slots]
         for (setting, age, rung), here in zip(slots, arrived):
@@ -180,36 +182,39 @@ def simulated(settings, size, members, steps, rungs, factor):
                 else:
                     slots[i] = (following if following < size else None), 0, 0
                     following += 1
-    return scores, intervals
+    return scores
 
 
 def test_asynchronous_halving_equals_plain_python(key, rng):
     settings = curves(rng, 40)
     halve = train.asynchronous_halving(curve, settings, score_of_curve, members=6, steps=2, rungs=3, factor=2)
     found = jax.jit(halve)(key, None)
-    expected, _ = simulated(settings, 40, 6, 2, 3, 2)
+    expected = simulated(settings, 40, 6, 2, 3, 2)
     scores = np.full((40, 3), np.nan)
     for rung, at in enumerate(expected):
         scores[list(at), rung] = list(at.values())
     np.testing.assert_allclose(found.scores, scores, rtol=1e-5)
     best = max(expected[2], key=lambda setting: expected[2][setting])
     assert found.best == best and found.train_state.params["height"] == settings["height"][best]
-    np.testing.assert_array_equal(*(jax.random.key_data(k) for k in (found.train_state.key, jax.random.split(key, 40)[best])))
+    np.testing.assert_array_equal(*(jax.random.key_data(k) for k in (found.train_state.key, jax.random.fold_in(key, best))))
     assert not np.isnan(found.scores[:, 0]).any() and found.train_state.step == 8
 
 
 def test_a_halved_setting_is_the_run_made_alone(key):
     """The best of all is, to rounding, its own run from its own key for as many steps; so is one that took another's place."""
-    settings = {"learning_rate": np.float32([1e-5, 1e-1, 1e-4, 1e-6])}
-    synchronous = train.successive_halving(make_run, settings, score, steps=4, factor=2)
-    refilled = train.asynchronous_halving(make_run, {"learning_rate": settings["learning_rate"][::-1]}, score, members=2, steps=4, rungs=3, factor=2)
+    rates = np.float32([1e-5, 1e-1, 1e-4, 1e-6])
+    forwards, backwards = {"learning_rate": rates}, {"learning_rate": rates[::-1]}
+    make = lambda learning_rate: train.run(train.step(LINEAR, optax.sgd(learning_rate)), batch_size=4)
+    score = lambda train_state: -train.evaluate(LINEAR, HELD_OUT)(train_state)["loss"]
+    synchronous = train.successive_halving(make, forwards, score, steps=4, factor=2)
+    refilled = train.asynchronous_halving(make, backwards, score, members=2, steps=4, rungs=3, factor=2)
+    run = make(jnp.float32(1e-1))
+    alone = jax.jit(lambda key: run.advance(run.init(key, DATA), DATA, 16)[0])
     for halve, best in ((synchronous, 1), (refilled, 2)):
         found = jax.jit(halve)(key, DATA)
         assert found.best == best and found.steps.tolist() == [4, 8, 16]
-        run = make_run(jnp.float32(1e-1))
-        alone = lambda key: run.advance(run.init(key, DATA), DATA, 16)[0]
-        alone = jax.jit(alone)(jax.random.split(jax.random.clone(key), 4)[best])
-        for a, b in zip(jax.tree.leaves(found.train_state.params), jax.tree.leaves(alone.params)):
+        expected = alone(jax.random.fold_in(key, best))
+        for a, b in zip(jax.tree.leaves(found.train_state.params), jax.tree.leaves(expected.params)):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
@@ -218,7 +223,9 @@ def test_hyperband_s_brackets():
     assert search.hyperband(81) == [(81, 1, 5), (34, 3, 4), (15, 9, 3), (8, 27, 2), (5, 81, 1)]
     assert search.hyperband(1) == [(1, 1, 1)]
     for bracket in search.hyperband(100, factor=4):
-        train.successive_halving(curve, {"height": np.ones(bracket.settings)}, score_of_curve, steps=bracket.steps, factor=4, rungs=bracket.rungs)
+        train.successive_halving(
+            curve, {"height": np.ones(bracket.settings)}, score_of_curve, steps=bracket.steps, factor=4, rungs=bracket.rungs
+        )
 
 
 def test_halvings_that_cannot_be_are_named():
@@ -230,3 +237,98 @@ def test_halvings_that_cannot_be_are_named():
         train.successive_halving(curve, {"height": np.ones(4), "slowness": np.ones(3)}, score_of_curve, steps=1)
     with pytest.raises(ValueError, match="there are 4 settings, fewer than members, 5"):
         train.asynchronous_halving(curve, {"height": np.ones(4)}, score_of_curve, members=5, steps=1, rungs=2)
+
+
+FOLDS = train.folds(jax.random.key(7), 20, 3)
+
+
+def fold_run(fold, learning_rate=0.1):
+    return train.run_on_folds(train.step(LINEAR, optax.sgd(learning_rate)), FOLDS, fold, batch_size=4)
+
+
+@pytest.mark.parametrize("samples, count", [(20, 3), (12, 4), (7, 7), (5, 2)])
+def test_folds_are_those_of_scikit_learn(key, samples, count):
+    """Each sample is held out once, by folds of scikit-learn's sizes, and trains all the others."""
+    from sklearn.model_selection import KFold
+
+    folds = train.folds(key, samples, count)
+    held_out = [folds.held_out(i) for i in range(count)]
+    assert [len(fold) for fold in held_out] == [len(test) for _, test in KFold(count).split(np.zeros(samples))]
+    assert sorted(np.concatenate(held_out)) == list(range(samples))
+    for i in range(count):
+        assert sorted([*folds.training(i), *held_out[i]]) == list(range(samples))
+
+
+def test_stratified_folds_have_the_same_share_of_each_label(key, rng):
+    labels = rng.choice(3, 50, p=[0.6, 0.3, 0.1])
+    folds = train.folds(key, 50, 4, labels=labels)
+    counts = np.array([np.bincount(labels[folds.held_out(i)], minlength=3) for i in range(4)])
+    assert (np.ptp(counts, 0) <= 1).all() and np.ptp(folds.sizes) <= 1
+    assert sorted(folds.order) == list(range(50))
+
+
+def test_a_run_on_folds_sees_each_training_sample_and_no_other(key):
+    """Over epochs, each fold's batches hold its own training samples, none twice in an epoch, in orders that differ."""
+    counting = train.Step(
+        lambda key, batch: train.TrainState({}, {}, (), key, *[jnp.zeros((), jnp.int32)] * 3),
+        lambda train_state, batch: (train_state.replace(step=train_state.step + 1), {"batch": batch}),
+    )
+    population = train.population(lambda fold: train.run_on_folds(counting, FOLDS, fold, batch_size=6), {"fold": np.arange(3)})
+    keys = jax.random.split(key, 3)
+    train_state, seen = jax.jit(population.advance, static_argnums=2)(population.init(keys, jnp.arange(20)), jnp.arange(20), 80)
+    assert train_state.epoch.tolist() == [40, 40, 40]
+    for fold in range(3):
+        epochs = np.asarray(seen["batch"])[fold].reshape(40, 12)
+        assert all(len(set(epoch)) == 12 for epoch in epochs) and len({tuple(epoch) for epoch in epochs}) > 30
+        assert set(epochs.ravel()) == set(FOLDS.training(fold))  # 12 of 13 or 14 an epoch: all, over 40
+
+
+def test_cross_validation_is_a_loop_over_folds():
+    """Against runs alone on copies of a fold's own samples, evaluated on what it holds out."""
+    found = jdl.cross_validate(
+        fold_run,
+        DATA,
+        FOLDS,
+        hyperparameters={"learning_rate": [0.1, 0.01]},
+        evaluate=train.evaluate_on_folds(LINEAR, FOLDS, DATA, batch_size=4),
+        epochs=2,
+        seeds=2,
+        progress=False,
+    )
+    assert found.history["evaluate/loss"].shape == (2, 2, 6) and found.settings == {"learning_rate": [0.1, 0.01]}
+    update = jax.jit(train.step(LINEAR, optax.sgd(0.01)).update)
+    for fold, seed in ((0, 1), (2, 0)):
+        state = fold_run(fold).init(jax.random.key(seed), DATA)
+        training, rest = FOLDS.training(fold), FOLDS.held_out(fold)
+        for epoch in range(2):
+            order = train.shuffled(jdl.layer.derive(state.key, "order", epoch), jnp.arange(12), training.size, most=20)
+            for batch in np.asarray(order).reshape(3, 4):
+                state, _ = update(state, jax.tree.map(lambda a: a[training[batch]], DATA))  # noqa: B023
+        member = found.member(1, 2 * fold + seed)
+        assert member.hyperparameters["fold"] == fold
+        chex.assert_trees_all_close(member.params, state.params, rtol=1e-5, atol=1e-6)
+        expected = train.evaluate(LINEAR, jax.tree.map(lambda a: a[rest], DATA))(state)["loss"]  # noqa: B023
+        np.testing.assert_allclose(found.history["evaluate/loss"][-1, 1, 2 * fold + seed], expected, rtol=1e-4)
+    compared = found.compare(0, 1, "evaluate/loss")
+    np.testing.assert_allclose(compared.difference.mean, np.subtract(*found.history["evaluate/loss"][-1]).mean(), rtol=1e-5)
+
+
+def test_the_order_of_a_traced_size_is_a_permutation(key):
+    order = jax.jit(lambda size: train.shuffled(key, jnp.arange(16), size, most=16))
+    for size in (3, 15, 16):
+        assert sorted(order(size)[:size].tolist()) == list(range(size))
+
+
+def test_folds_that_cannot_be_are_named(key):
+    with pytest.raises(ValueError, match="count must be in"):
+        train.folds(key, 5, 6)
+    with pytest.raises(ValueError, match="one for each of 5 samples"):
+        train.folds(key, 5, 2, labels=[0, 1])
+    with pytest.raises(ValueError, match="batch_size 14 is larger than 13"):
+        train.run_on_folds(train.step(LINEAR, optax.sgd(0.1)), FOLDS, 0, batch_size=14)
+    with pytest.raises(ValueError, match="folds are of 20 samples, the data are 7"):
+        train.evaluate_on_folds(LINEAR, FOLDS, HELD_OUT)
+    with pytest.raises(ValueError, match="no hyperparameter 'fold'"):
+        train.evaluate_on_folds(LINEAR, FOLDS, DATA)(fold_run(0).init(key, DATA))
+    with pytest.raises(ValueError, match="may not be named 'fold'"):
+        jdl.cross_validate(fold_run, DATA, FOLDS, hyperparameters={"fold": [0]}, epochs=1)

@@ -23,7 +23,7 @@ def hyperband(steps: int, *, factor: int = 3) -> list[Bracket]:
     """The brackets of Hyperband: from many settings that are halved early to few that are trained to the end.
 
     With `s_max = floor(log(steps) / log(factor))`, bracket `s = s_max, ..., 0` has `ceil((s_max + 1) factor^s / (s + 1))` settings,
-    `steps / factor^s` steps at first and `s + 1` rungs; so all cost about the same, and one of them suits, however early scores tell.
+    `steps / factor^s` steps at first and `s + 1` rungs; so all cost about the same, however early or late scores can be trusted.
 
     Args:
       steps: the most that any setting gets, at least 1; a power of `factor`, or a multiple of one, leaves no remainders.

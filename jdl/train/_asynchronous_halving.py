@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check
-from jdl.train._halving import Halving, Score, arrays, member, scored
+from jdl.train._halving import Halving, Score, arrays, member, own_keys, scored
 from jdl.train._run import Run, population
 from jdl.train._state import TrainState
 
@@ -23,7 +23,7 @@ def asynchronous_halving(
     rungs: int,
     factor: int = 3,
 ) -> Callable[[jax.Array, Any], Halving]:
-    """Makes the function that trains settings in a population of fixed width, stopping bad ones and starting the next in their place.
+    """Makes the function that trains settings in a population of fixed width, stopping bad ones and starting others in their place.
 
     A member that comes to a rung goes on if its score is among the best `1 / factor` of all that came to this rung so far, itself
     included; the best always goes on. So the population is always full, whatever the number of settings, until they run out, and
@@ -44,7 +44,7 @@ def asynchronous_halving(
 
     Returns:
       A pure function `(key, data) -> Halving`, to be compiled: `jax.jit(halve)(key, data)`. Setting i has the key
-      `jax.random.split(key, settings)[i]`.
+      `jax.random.fold_in(key, i)`.
 
     Raises:
       ValueError: if a number is out of range, or there are no settings, or fewer than members.
@@ -72,17 +72,15 @@ def asynchronous_halving(
         raise ValueError(f"asynchronous_halving: there are {settings} settings, fewer than members, {members}")
     ages = np.power(factor, range(rungs))  # of a member at each rung, in intervals
 
-    def begun(keys: jax.Array, setting: jax.Array, data: Any) -> TrainState:
+    def begun(key: jax.Array, setting: jax.Array, data: Any) -> TrainState:
         """Train states at their start; where settings have run out, of the last of them."""
         setting = jnp.minimum(setting, settings - 1)
         own = {name: values[setting] for name, values in each.items()}
-        return population(make, own).init(jax.random.clone(keys)[setting], data)
+        return population(make, own).init(own_keys(key, setting), data)
 
     advance = population(make, each).advance
 
     def halve(key: jax.Array, data: Any) -> Halving:
-        keys = jax.random.split(key, settings)
-
         def interval(carry: tuple) -> tuple:
             train_state, setting, age, rung, started, scores, best, best_score, best_state = carry
             train_state, _ = advance(train_state, data, steps)
@@ -103,12 +101,12 @@ def asynchronous_halving(
             best_state = _where(better, member(train_state, first), best_state)
 
             setting = jnp.where(done, started + jnp.cumsum(done) - 1, setting)
-            train_state = jax.lax.cond(done.any(), lambda old: _replaced(done, begun(keys, setting, data), old), _same, train_state)
+            train_state = jax.lax.cond(done.any(), lambda old: _replaced(done, begun(key, setting, data), old), _same, train_state)
             rung, age = jnp.where(done, 0, rung + arrived), jnp.where(done, 0, age)
             return train_state, setting, age, rung, started + done.sum(), scores, best, best_score, best_state
 
         setting, zeros = jnp.arange(members), jnp.zeros(members, int)
-        train_state = begun(keys, setting, data)
+        train_state = begun(key, setting, data)
         scores = jnp.full((settings, rungs), jnp.nan)
         none = jnp.array(settings), jnp.array(-jnp.inf), member(train_state, 0)
         start = train_state, setting, zeros, zeros, jnp.array(members), scores, *none
@@ -124,7 +122,8 @@ def _replaced(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
 
 
 def _where(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
-    return jax.tree.map(lambda new, old: jnp.where(where, new, old).astype(old.dtype), new, old)
+    fresh = lambda a: jax.random.clone(a) if _check.is_key(a) else a
+    return jax.tree.map(lambda new, old: jnp.where(where, fresh(new), fresh(old)).astype(old.dtype), new, old)
 
 
 def _same(train_state: TrainState) -> TrainState:

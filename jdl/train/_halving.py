@@ -56,8 +56,8 @@ def successive_halving(
     """Makes the function that trains all settings for some steps, the best `1 / factor` of them `factor` times as long, and so on.
 
     The population shrinks from rung to rung, and every rung costs about the same. Shapes are static, so a rung is a loop of its own
-    in the program: one compilation of a few loops, instead of a loop for all in which those that were stopped would go on computing.
-    Those that go on do so from where they are.
+    in the program: one compilation of a few loops, where a single loop over all settings would go on computing those that were
+    stopped. Those that go on do so from where they are.
 
     Args:
       make: from hyperparameters, by keyword, to a run.
@@ -69,7 +69,7 @@ def successive_halving(
 
     Returns:
       A pure function `(key, data) -> Halving`, to be compiled: `jax.jit(halve)(key, data)`. Setting i has the key
-      `jax.random.split(key, settings)[i]`.
+      `jax.random.fold_in(key, i)`.
 
     Raises:
       ValueError: if a number is out of range, there are no settings, or too few for as many rungs.
@@ -99,7 +99,7 @@ def successive_halving(
 
     def halve(key: jax.Array, data: Any) -> Halving:
         run = population(make, each)
-        train_state = run.init(jax.random.split(key, settings), data)
+        train_state = run.init(own_keys(key, jnp.arange(settings)), data)
         chosen, scores = jnp.arange(settings), jnp.full((settings, rungs), jnp.nan)
         for rung, taken in enumerate([0, *budgets[:-1]]):
             train_state, _ = run.advance(train_state, data, budgets[rung] - taken)
@@ -130,6 +130,11 @@ def deepest(settings: int, factor: int) -> int:
     while settings >= factor**rungs:
         rungs += 1
     return rungs
+
+
+def own_keys(key: jax.Array, setting: jax.Array) -> jax.Array:
+    """The keys of settings; they depend on nothing but the number of the setting."""
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, setting)
 
 
 def scored(score: Score, train_state: TrainState) -> jax.Array:

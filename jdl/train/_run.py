@@ -68,19 +68,32 @@ def run(step: Step, *, batch_size: int) -> Run:
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("run", steps=steps)
         size = rows(data)
-
-        def one(train_state: TrainState, _: None):
-            positions = train_state.position + jnp.arange(batch_size)
-            indices = shuffled(derive(train_state.key, "order", train_state.epoch), positions, size)
-            batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
-            train_state, metrics = step.update(train_state, batch)
-            position = train_state.position + batch_size
-            full = position + batch_size > size
-            return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
-
-        return jax.lax.scan(one, train_state, length=steps)
+        return in_order(step, lambda key, at: shuffled(key, at, size), size, batch_size, train_state, data, steps)
 
     return Run(init, advance)
+
+
+def in_order(
+    step: Step,
+    choose: Callable[[jax.Array, jax.Array], jax.Array],
+    size: int,
+    batch_size: int,
+    train_state: TrainState,
+    data: Any,
+    steps: int,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """Takes steps through epochs of `size` samples; `choose(key, positions)` says which, from the key of an epoch."""
+
+    def one(train_state: TrainState, _: None):
+        positions = train_state.position + jnp.arange(batch_size)
+        indices = choose(derive(train_state.key, "order", train_state.epoch), positions)
+        batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
+        train_state, metrics = step.update(train_state, batch)
+        position = train_state.position + batch_size
+        full = position + batch_size > size
+        return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
+
+    return jax.lax.scan(one, train_state, length=steps)
 
 
 def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any] | None = None, *, exact: bool = False) -> Run:
