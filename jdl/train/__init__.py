@@ -9,6 +9,10 @@ from jdl.train._early_stopping import EarlyStopping as EarlyStopping
 from jdl.train._early_stopping import Progress as Progress
 from jdl.train._early_stopping import early_stopping as early_stopping
 from jdl.train._evaluate import evaluate as evaluate
+from jdl.train._folds import Folds as Folds
+from jdl.train._folds import evaluate_on_folds as evaluate_on_folds
+from jdl.train._folds import folds as folds
+from jdl.train._folds import run_on_folds as run_on_folds
 from jdl.train._halving import Halving as Halving
 from jdl.train._halving import successive_halving as successive_halving
 from jdl.train._objective import Objective as Objective
@@ -28,7 +32,6 @@ from jdl.train._step import augment as augment
 from jdl.train._step import step as step
 from jdl.train._swag import swag as swag
 from jdl.train._swag import swag_sample as swag_sample
-from jdl.train._folds import Folds as Folds
-from jdl.train._folds import evaluate_on_folds as evaluate_on_folds
-from jdl.train._folds import folds as folds
-from jdl.train._folds import run_on_folds as run_on_folds
+from jdl.train._snapshots import predict_members as predict_members
+from jdl.train._snapshots import snapshot_members as snapshot_members
+from jdl.train._snapshots import snapshots as snapshots

@@ -77,8 +77,8 @@ def folds(key: jax.Array, samples: int, count: int, *, labels: Any = None) -> Fo
 def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size: int) -> Run:
     """Makes a run that goes over all samples but those of one fold, as `train.run` does over all.
 
-    `fold` may be traced, so that all folds are members of one population, which share the data; see `evaluate_on_folds`. Steps in an
-    epoch are those of the fold with the fewest samples to train on, so members stay together.
+    `fold` may be traced, so that all folds are members of one population, which share the data; see `evaluate_on_folds`. An epoch
+    has as many steps as that of the fold with the fewest samples to train on, so that members stay together.
 
     Args:
       step: what is done with every batch.
@@ -90,7 +90,7 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
       A Run over the whole data.
 
     Raises:
-      ValueError: if `batch_size` is larger than the samples to train on, or, at the first step, the data are not those of the folds.
+      ValueError: if `batch_size` is larger than the samples to train on; at the first step, if the data are not those of the folds.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
