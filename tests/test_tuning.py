@@ -366,7 +366,7 @@ def test_the_uncertainty_of_gaussians_is_that_of_their_mixture(rng):
     assert (np.abs(found.total - drawn.var(0)) < 6 * spread).all()
 
 
-NORMED = L.chain(L.dense(3), L.batch_norm(), L.dense(2))
+NORMED = L.chain(L.dense(3), L.batch_norm(), L.dense(1))
 
 
 def normed_run(every, count):
@@ -377,35 +377,30 @@ def normed_run(every, count):
 
 def test_snapshots_are_the_run_at_the_ends_of_cycles(key):
     """Params and running statistics at steps 4, 6 and 8 of 9, of a population too; prediction is each model's own."""
-    data = DATA[0], jnp.tile(DATA[1], 2)
-    run = normed_run(2, 3)
-    population = train.population(run)
+    population = train.population(normed_run(2, 3))
     advance = jax.jit(population.advance, static_argnums=2)
-    keys = jax.random.split(key, 2)
-    final, _ = advance(jax.jit(population.init)(keys, data), data, 9)
+    start = jax.jit(population.init)(jax.random.split(key, 2), DATA)
+    final, _ = advance(start, DATA, 9)
     members = jax.jit(jax.vmap(train.snapshot_members))(final)
-    state = jax.jit(population.init)(keys, data)
-    expected = []
-    for steps in (2, 2, 2, 2):
-        state, _ = advance(state, data, steps)
-        expected.append(state)
-    for kept, place in zip((2, 0, 1), (1, 2, 3)):  # the fourth has taken the place of the first
-        (found,) = [i for i in range(3) if i == (place % 3)]
-        chex.assert_trees_all_close(
-            jax.tree.map(lambda a: a[:, found], (members.params, members.state)),  # noqa: B023
-            (expected[place].params, expected[place].state),
-            rtol=1e-5,
-            atol=1e-6,
-        )
-    one = jax.tree.map(lambda a: a[1], final.replace(key=None))
-    predicted = train.predict_members(NORMED, train.snapshot_members(one), DATA[0])
+    state = start
+    for place in (0, 0, 1, 2, 0):  # the fourth takes the place of the first
+        if (snapshot := int(state.step[0]) // 2) > 1:
+            found = (place_of(members, slice(None), place), place_of(state, slice(None)))
+            chex.assert_trees_all_close(*found, rtol=1e-5, atol=1e-6), snapshot
+        state, _ = advance(state, DATA, 2)
+    predicted = jax.jit(lambda one: train.predict_members(NORMED, one, DATA[0]))(jax.tree.map(lambda a: a[1], members))
     for i in range(3):
-        params, states = (jax.tree.map(lambda a: a[1, i], tree) for tree in (members.params, members.state))  # noqa: B023
-        np.testing.assert_allclose(predicted[i], NORMED.apply(params, states, DATA[0])[0], rtol=1e-4, atol=1e-6)
+        expected = NORMED.apply(*place_of(members, 1, i), DATA[0])[0]
+        np.testing.assert_allclose(predicted[i], expected, rtol=1e-4, atol=1e-6)
+
+
+def place_of(train_state, *index):
+    """Params and state of some members."""
+    return jax.tree.map(lambda a: np.asarray(a)[index], (train_state.params, train_state.state))
 
 
 def test_ensembles_that_cannot_be_are_named(key):
-    train_state = normed_run(2, 3).init(key, (DATA[0], jnp.tile(DATA[1], 2)))
+    train_state = normed_run(2, 3).init(key, DATA)
     with pytest.raises(ValueError, match="snapshot_members: all 3 snapshots must have been taken"):
         train.snapshot_members(train_state)
     with pytest.raises(ValueError, match=r"the train state keeps \[\], not snapshots"):
@@ -416,3 +411,71 @@ def test_ensembles_that_cannot_be_are_named(key):
         metrics.classification_uncertainty(jnp.ones(3))
     with pytest.raises(ValueError, match="means and variances must be"):
         metrics.gaussian_uncertainty((jnp.ones((2, 3)), jnp.ones((2, 1))))
+
+
+def in_python(run, key, patience, epochs, value):
+    """Early stopping after every epoch, in plain Python: the best params, the last, and after which epoch it stopped."""
+    advance, value = jax.jit(run.advance, static_argnums=2), jax.jit(value)
+    train_state, lowest, best, waited = jax.jit(run.init)(key, DATA), np.inf, None, 0
+    for epoch in range(1, epochs + 1):
+        train_state, _ = advance(train_state, DATA, 5)
+        if (found := float(value(train_state))) < lowest:
+            lowest, best, waited = found, train_state.params, 0
+        elif (waited := waited + 1) == patience:
+            return best, train_state.params, epoch
+    return best, train_state.params, None
+
+
+def test_members_stop_early_each_by_itself(key):
+    """In one program, through a sweep, as in Python: one stops when it diverges, one by patience, one not at all."""
+    held_out = DATA[0], 0 * DATA[1] + 2.3  # the way to the data's own solution leads past what is best here
+    value = lambda train_state: train.evaluate(LINEAR, held_out)(train_state)["loss"]
+    plain_run = lambda learning_rate: train.run(train.step(LINEAR, optax.sgd(learning_rate)), batch_size=4)
+    make = lambda learning_rate: train.stop_early(plain_run(learning_rate), train.early_stopping(2), value)
+    rates = np.float32([3.0, 0.1, 1e-6])
+    found = jdl.sweep(
+        make,
+        DATA,
+        hyperparameters={"learning_rate": rates},
+        seeds=key[None],
+        evaluate=train.evaluate(LINEAR, held_out),
+        epochs=9,
+        progress=False,
+    )
+    ends = []
+    for i, rate in enumerate(rates):
+        best, last, end = in_python(plain_run(rate), jax.random.clone(key), 2, 9, value)
+        member = found.member(i, 0)
+        chex.assert_trees_all_close(member.params, last, rtol=1e-4, atol=1e-6)
+        chex.assert_trees_all_close(train.best(member).params, best, rtol=1e-4, atol=1e-6)
+        stopped = found.history["train/stopped"][:, i, 0]
+        losses_of = found.history["train/loss"][:, i, 0]
+        assert (member.epoch, member.step) == (9, 45)
+        assert stopped.tolist() == ([0.0] * 9 if end is None else [0.0] * (end - 1) + [np.float32(0.2)] + [1.0] * (9 - end))
+        assert end is None or len(set(losses_of[end:])) == 1
+        ends.append(end)
+    assert ends[0] is not None and ends[2] is None
+
+
+def test_a_population_measures_after_epochs_only(key):
+    """`vmap` would turn a branch that differs between members into both; and once all have stopped, nothing is computed."""
+    value = lambda train_state: 1.0 + 0 * train_state.epoch
+    run = train.stop_early(make_run(0.1), train.early_stopping(1), value)
+    population = train.population(run)
+    start = jax.jit(population.init)(jax.random.split(key, 2), DATA)
+    program = str(jax.make_jaxpr(lambda train_state: population.advance(train_state, DATA, 1))(start))
+    assert program.count(" cond[") == 2
+    final, metrics = jax.jit(population.advance, static_argnums=2)(start, DATA, 40)
+    assert metrics["stopped"][0].tolist() == [0.0] * 9 + [1.0] * 31
+    assert final.epoch.tolist() == [2 + 30] * 2  # an epoch at a time
+    exact = train.population(run, exact=True)
+    _, alone = jax.jit(exact.advance, static_argnums=2)(start, DATA, 40)
+    np.testing.assert_allclose(alone["loss"], metrics["loss"], rtol=1e-4)
+
+
+def test_runs_that_cannot_stop_are_named(key):
+    run = train.stop_early(make_run(0.1), train.early_stopping(1), score)
+    with pytest.raises(ValueError, match="stops early already"):
+        train.stop_early(run, train.early_stopping(1), score).init(key, DATA)
+    with pytest.raises(ValueError, match=r"the train state keeps \[\]"):
+        train.best(make_run(0.1).init(jax.random.clone(key), DATA))

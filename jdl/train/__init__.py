@@ -24,6 +24,9 @@ from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
 from jdl.train._skip import skip_nonfinite as skip_nonfinite
+from jdl.train._snapshots import predict_members as predict_members
+from jdl.train._snapshots import snapshot_members as snapshot_members
+from jdl.train._snapshots import snapshots as snapshots
 from jdl.train._soup import greedy_soup as greedy_soup
 from jdl.train._soup import soup as soup
 from jdl.train._state import TrainState as TrainState
@@ -32,6 +35,5 @@ from jdl.train._step import augment as augment
 from jdl.train._step import step as step
 from jdl.train._swag import swag as swag
 from jdl.train._swag import swag_sample as swag_sample
-from jdl.train._snapshots import predict_members as predict_members
-from jdl.train._snapshots import snapshot_members as snapshot_members
-from jdl.train._snapshots import snapshots as snapshots
+from jdl.train._stop_early import best as best
+from jdl.train._stop_early import stop_early as stop_early

@@ -13,6 +13,9 @@ from jdl.train._state import TrainState
 from jdl.train._step import Step
 
 
+_MEMBERS = "jdl members"  # the axis of a population
+
+
 class Run(NamedTuple):
     """A pair of pure functions.
 
@@ -131,7 +134,7 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
         raise ValueError(f"population: hyperparameters must have one length, that of members, got {_check.describe(each)}")
 
     def over_members(function: Callable, *trees: Any) -> Any:
-        return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function)(*trees)
+        return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function, axis_name=_MEMBERS)(*trees)
 
     def init(keys: jax.Array, data: Any) -> TrainState:
         def one(key: jax.Array, own: dict[str, jax.Array]) -> TrainState:
@@ -150,6 +153,17 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
         return over_members(one, train_state)
 
     return Run(init, advance)
+
+
+def any_member(flag: jax.Array) -> jax.Array:
+    """Whether a flag is set for any member of the population: one for all, so that `lax.cond` stays a branch under `vmap`.
+
+    Where there is no population, the flag itself.
+    """
+    try:
+        return jax.lax.pmax(flag.astype(jnp.int32), _MEMBERS) > 0
+    except NameError:
+        return flag
 
 
 def _made(make: Callable[..., Run], own: dict[str, jax.Array]) -> Run:
