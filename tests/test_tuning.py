@@ -479,3 +479,21 @@ def test_runs_that_cannot_stop_are_named(key):
         train.stop_early(run, train.early_stopping(1), score).init(key, DATA)
     with pytest.raises(ValueError, match=r"the train state keeps \[\]"):
         train.best(make_run(0.1).init(jax.random.clone(key), DATA))
+
+
+def test_settings_are_compared_in_pairs_of_seeds(rng):
+    from scipy import stats
+
+    first, second = rng.normal(size=(2, 8))
+    history = {"epoch": np.arange(2), "evaluate/loss": np.stack([np.zeros((2, 8)), [first, second]])}
+    found = jdl.Sweep({"rate": [0.1, 0.2]}, history, [])
+    expected = stats.ttest_rel(first, second)
+    compared = found.compare(0, 1, "evaluate/loss")
+    np.testing.assert_allclose(compared.p_value, expected.pvalue, rtol=1e-6)
+    np.testing.assert_allclose(compared.difference.low, expected.confidence_interval().low, rtol=1e-6)
+    turned = found.compare(1, 0, "evaluate/loss", test=metrics.wilcoxon_test)
+    np.testing.assert_allclose(turned.p_value, stats.wilcoxon(first, second).pvalue, rtol=1e-6)
+    with pytest.raises(KeyError, match=r"metrics are \['evaluate/loss'\], got 'loss'"):
+        found.compare(0, 1, "loss")
+    with pytest.raises(IndexError, match="there are 2 settings, got -1"):
+        found.compare(0, -1, "evaluate/loss")

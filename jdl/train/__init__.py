@@ -33,7 +33,7 @@ from jdl.train._state import TrainState as TrainState
 from jdl.train._step import Step as Step
 from jdl.train._step import augment as augment
 from jdl.train._step import step as step
-from jdl.train._swag import swag as swag
-from jdl.train._swag import swag_sample as swag_sample
 from jdl.train._stop_early import best as best
 from jdl.train._stop_early import stop_early as stop_early
+from jdl.train._swag import swag as swag
+from jdl.train._swag import swag_sample as swag_sample

@@ -12,7 +12,6 @@ from jdl.train._order import shuffled
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
-
 _MEMBERS = "jdl members"  # the axis of a population
 
 

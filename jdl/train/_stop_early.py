@@ -17,9 +17,9 @@ _NAME = "early_stopping"
 def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], jax.Array]) -> Run:
     """Makes a run that measures a value after every epoch, keeps the params and state with the lowest, and stops when it should.
 
-    All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays as
-    it is, with the metrics of its last step, while the others go on; and once all have stopped, epochs cost next to nothing. Under a
-    `jax.vmap` of one's own it does the same, but measures at every step.
+    All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays
+    as it is, with the metrics of its last step, while the others go on; once all have stopped, epochs cost next to nothing. Steps
+    are counted on. Under a `jax.vmap` of one's own it does the same, but measures at every step.
 
     Args:
       run: a Run.
@@ -54,7 +54,10 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         metrics = jax.eval_shape(lambda train_state: _single(run.advance(train_state, data, 1)[1]), train_state)
         if "stopped" in metrics:
             raise ValueError("stop_early: the run has a metric named 'stopped' already")
-        kept = {"progress": stopping.init(_model(train_state)), "metrics": jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics)}
+        kept = {
+            "progress": stopping.init(_model(train_state)),
+            "metrics": jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics),
+        }
         return train_state.replace(averages=train_state.averages | {_NAME: kept})
 
     def proceed(train_state: TrainState, data: Any) -> TrainState:
