@@ -201,6 +201,13 @@ def test_asynchronous_halving_equals_plain_python(key, rng):
     assert not np.isnan(found.scores[:, 0]).any() and found.train_state.step == 8
 
 
+def test_halving_ends_when_all_diverge(key):
+    settings = {"height": -np.ones(5, "float32"), "slowness": np.ones(5, "float32")}
+    halve = train.asynchronous_halving(curve, settings, score_of_curve, members=2, steps=1, rungs=2, factor=2)
+    found = jax.jit(halve)(key, None)
+    assert 0 <= found.best < 5 and found.train_state.step == 2 and found.table()["score"].tolist() == [-np.inf] * 5
+
+
 def test_a_halved_setting_is_the_run_made_alone(key):
     """The best of all is, to rounding, its own run from its own key for as many steps; so is one that took another's place."""
     rates = np.float32([1e-5, 1e-1, 1e-4, 1e-6])
@@ -333,6 +340,8 @@ def test_folds_that_cannot_be_are_named(key):
         train.folds(key, 5, 2, labels=[0, 1])
     with pytest.raises(ValueError, match="batch_size 14 is larger than 13"):
         train.run_on_folds(train.step(LINEAR, optax.sgd(0.1)), FOLDS, 0, batch_size=14)
+    with pytest.raises(ValueError, match=r"fold must lie in 0..2, found 3"):
+        fold_run(3)
     with pytest.raises(ValueError, match="folds are of 20 samples, the data are 7"):
         train.evaluate_on_folds(LINEAR, FOLDS, HELD_OUT)
     with pytest.raises(ValueError, match="no hyperparameter 'fold'"):
@@ -475,9 +484,28 @@ def test_a_population_measures_after_epochs_only(key):
     final, metrics = jax.jit(population.advance, static_argnums=2)(start, DATA, 40)
     assert metrics["stopped"][0].tolist() == [0.0] * 9 + [1.0] * 31
     assert final.epoch.tolist() == [2 + 30] * 2  # an epoch at a time
-    exact = train.population(run, exact=True)
-    _, alone = jax.jit(exact.advance, static_argnums=2)(start, DATA, 40)
-    np.testing.assert_allclose(alone["loss"], metrics["loss"], rtol=1e-4)
+    mapped = jax.vmap(lambda train_state: run.advance(train_state, DATA, 40)[1]["loss"])
+    exact = lambda train_state: train.population(run, exact=True).advance(train_state, DATA, 40)[1]["loss"]
+    for found in jax.jit(lambda train_state: (mapped(train_state), exact(train_state)))(start):
+        np.testing.assert_allclose(found, metrics["loss"], rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_what_stops_and_what_evolves_goes_on_from_its_folder(key, tmp_path):
+    """To the bit: progress of early stopping is in the checkpoint; and a population of populations is one, too."""
+    measure = train.evaluate(OBJECTIVE, HELD_OUT)
+    early = train.stop_early(make_run(0.1), train.early_stopping(2), lambda train_state: measure(train_state)["loss"])
+    based = train.population_based(make_run, {"learning_rate": RATES}, score, search.perturb(), every=4)
+    for name, run in (("early", early), ("based", based)):
+        keys = jax.random.split(jax.random.clone(key), 2)
+        run = run._replace(init=jax.jit(run.init))
+        whole, history = jdl.fit(run, DATA, keys, epochs=6, progress=False)
+        jdl.fit(run, DATA, keys, epochs=3, folder=tmp_path / name, progress=False)
+        resumed, again = jdl.fit(run, DATA, keys, epochs=6, folder=tmp_path / name, progress=False)
+        chex.assert_trees_all_equal(plain(resumed), plain(whole))
+        np.testing.assert_array_equal(again["train/loss"], history["train/loss"])
+        alone, _ = jdl.fit(run, DATA, keys[1], epochs=6, progress=False)
+        chex.assert_trees_all_close(place(whole.params, 1), plain(alone.params), rtol=1e-3, atol=1e-5)
 
 
 def test_runs_that_cannot_stop_are_named(key):

@@ -1,7 +1,7 @@
 """Asynchronous successive halving: what falls behind is stopped, and a new setting takes its place."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,39 +81,62 @@ def asynchronous_halving(
     advance = population(make, each).advance
 
     def halve(key: jax.Array, data: Any) -> Halving:
-        def interval(carry: tuple) -> tuple:
-            train_state, setting, age, rung, started, scores, best, best_score, best_state = carry
-            train_state, _ = advance(train_state, data, steps)
-            age, found = age + 1, scored(score, train_state)
-            arrived = (setting < settings) & (age == jnp.asarray(ages)[rung])
-            scores = scores.at[jnp.where(arrived, setting, settings), rung].set(found, mode="drop")
-
-            others = scores[:, rung].T  # (members, settings): what all that came to this member's rung scored there
-            ahead = (others > jnp.expand_dims(found, 1)).sum(1)
-            stays = ahead < jnp.maximum(1, (~jnp.isnan(others)).sum(1) // factor)
-            finished = arrived & (rung == rungs - 1)
-            done = finished | (arrived & ~stays)
-
-            final = jnp.where(finished, found, -jnp.inf)
-            first = final.argmax()
-            better = finished[first] & ((best == settings) | (final[first] > best_score))
-            best, best_score = jnp.where(better, setting[first], best), jnp.where(better, final[first], best_score)
-            best_state = _where(better, member(train_state, first), best_state)
-
-            setting = jnp.where(done, started + jnp.cumsum(done) - 1, setting)
+        def interval(race: _Race) -> _Race:
+            train_state, _ = advance(race.train_state, data, steps)
+            age, found = race.age + 1, scored(score, train_state)
+            arrived = (race.setting < settings) & (age == jnp.asarray(ages)[race.rung])
+            finished = arrived & (race.rung == rungs - 1)
+            scores = race.scores.at[jnp.where(arrived, race.setting, settings), race.rung].set(found, mode="drop")
+            done = finished | (arrived & ~_among_best(found, scores[:, race.rung].T, factor))
+            winner = _ahead(race.winner, finished, found, race.setting, train_state)
+            following = race.started + jnp.cumsum(done) - 1
+            setting = jnp.where(done, following, race.setting)
             train_state = jax.lax.cond(done.any(), lambda old: _replaced(done, begun(key, setting, data), old), _same, train_state)
-            rung, age = jnp.where(done, 0, rung + arrived), jnp.where(done, 0, age)
-            return train_state, setting, age, rung, started + done.sum(), scores, best, best_score, best_state
+            rung = jnp.where(done, 0, race.rung + arrived)
+            return _Race(train_state, setting, jnp.where(done, 0, age), rung, race.started + done.sum(), scores, winner)
 
-        setting, zeros = jnp.arange(members), jnp.zeros(members, int)
+        setting, zeros, scores = jnp.arange(members), jnp.zeros(members, int), jnp.full((settings, rungs), jnp.nan)
         train_state = begun(key, setting, data)
-        scores = jnp.full((settings, rungs), jnp.nan)
-        none = jnp.array(settings), jnp.array(-jnp.inf), member(train_state, 0)
-        start = train_state, setting, zeros, zeros, jnp.array(members), scores, *none
-        *_, scores, best, _, best_state = jax.lax.while_loop(lambda carry: (carry[1] < settings).any(), interval, start)
-        return Halving(each, jnp.asarray(steps * ages), scores, best, best_state)
+        nobody = _Winner(jnp.array(-1), jnp.array(-jnp.inf), member(train_state, 0))
+        start = _Race(train_state, setting, zeros, zeros, jnp.array(members), scores, nobody)
+        race = jax.lax.while_loop(lambda race: (race.setting < settings).any(), interval, start)
+        return Halving(each, jnp.asarray(steps * ages), race.scores, race.winner.setting, race.winner.train_state)
 
     return halve
+
+
+class _Winner(NamedTuple):
+    """The best so far of those that came to the last rung; at first nobody, with the setting -1."""
+
+    setting: jax.Array
+    score: jax.Array
+    train_state: TrainState
+
+
+class _Race(NamedTuple):
+    """Members with their settings, ages in intervals, and the rungs that they are on the way to; what is left is common to all."""
+
+    train_state: TrainState
+    setting: jax.Array
+    age: jax.Array
+    rung: jax.Array
+    started: jax.Array
+    scores: jax.Array
+    winner: _Winner
+
+
+def _among_best(found: jax.Array, others: jax.Array, factor: int) -> jax.Array:
+    """Whether a member's score is among the best share of all at its rung, `(members, settings)`, NaN where there is none."""
+    ahead = (others > jnp.expand_dims(found, 1)).sum(1)
+    return ahead < jnp.maximum(1, (~jnp.isnan(others)).sum(1) // factor)
+
+
+def _ahead(winner: _Winner, finished: jax.Array, found: jax.Array, setting: jax.Array, train_state: TrainState) -> _Winner:
+    """The winner, or the best of those that finished now."""
+    first = jnp.lexsort((found, finished))[-1]
+    nobody = winner.setting < 0
+    better = finished[first] & (nobody | (found[first] > winner.score))
+    return _where(better, _Winner(setting[first], found[first], member(train_state, first)), winner)
 
 
 def _replaced(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
@@ -121,7 +144,7 @@ def _replaced(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
     return jax.vmap(_where)(where, new, old)
 
 
-def _where(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
+def _where(where: jax.Array, new: Any, old: Any) -> Any:
     fresh = lambda a: jax.random.clone(a) if _check.is_key(a) else a
     return jax.tree.map(lambda new, old: jnp.where(where, fresh(new), fresh(old)).astype(old.dtype), new, old)
 

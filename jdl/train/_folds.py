@@ -90,7 +90,9 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
       A Run over the whole data.
 
     Raises:
-      ValueError: if `batch_size` is larger than the samples to train on; at the first step, if the data are not those of the folds.
+      TypeError: if `fold` is not an integer.
+      ValueError: if there is no such fold, or `batch_size` is larger than the samples to train on; at the first step, if the data
+        are not those of the folds.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -105,6 +107,7 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
       >>> train_state.epoch.tolist()
       [2, 2, 2]
     """
+    _check.indices("run_on_folds", "fold", _check.array(fold), folds.sizes.size)
     samples, fewest = folds.order.size, int(folds.order.size - folds.sizes.max())
     if batch_size > fewest:
         raise ValueError(f"run_on_folds: batch_size {batch_size} is larger than {fewest}, the samples to train on")

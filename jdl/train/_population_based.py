@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.layer import derive
-from jdl.train._run import Run, population
+from jdl.train._run import Run, branch, population
 from jdl.train._state import TrainState
 
 Explore = Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]]
@@ -145,7 +145,7 @@ def population_based(
             metrics = jax.tree.map(lambda m: m[..., 0], metrics) | train_state.hyperparameters
             after = train_state.step.max()  # which a step that all members skip leaves as it was
             due = (after > before) & (after % every == 0)
-            return jax.lax.cond(due, select, lambda train_state: train_state, train_state), metrics
+            return branch(due, select, lambda train_state: train_state, train_state), metrics
 
         train_state, metrics = jax.lax.scan(one, train_state, length=steps)
         return train_state, jax.tree.map(lambda m: jnp.moveaxis(m, 0, -1), metrics)

@@ -165,6 +165,18 @@ def any_member(flag: jax.Array) -> jax.Array:
         return flag
 
 
+def branch(flag: jax.Array, first: Callable, second: Callable, train_state: TrainState) -> TrainState:
+    """`lax.cond` between two functions of a train state, whose key never changes.
+
+    It goes in as plain data and doesn't come out, since `vmap` makes selections of a branch, which would use keys twice.
+    """
+    key, rest = train_state.key, train_state.replace(key=None)
+    wrap = lambda data: jax.random.wrap_key_data(data, impl=jax.random.key_impl(key))
+    plain = lambda function: lambda data, rest: function(rest.replace(key=wrap(data))).replace(key=None)
+    data = jax.random.key_data(jax.random.clone(key))
+    return jax.lax.cond(flag, plain(first), plain(second), data, rest).replace(key=key)
+
+
 def _made(make: Callable[..., Run], own: dict[str, jax.Array]) -> Run:
     try:
         return make(**own)

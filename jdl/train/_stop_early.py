@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.train._early_stopping import EarlyStopping, Progress
-from jdl.train._run import Run, any_member
+from jdl.train._run import Run, any_member, branch
 from jdl.train._state import TrainState
 
 _NAME = "early_stopping"
@@ -69,9 +69,14 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         new = _where(progress.stopped, frozen, new)
         metrics = _where(progress.stopped, kept["metrics"], _single(metrics))
         over = new.epoch > train_state.epoch
-        measured = lambda new: _where(over, stopping.update(progress, value(new), _model(new)), progress)
-        progress = jax.lax.cond(any_member(over), measured, lambda new: progress, new)
-        return new.replace(averages=new.averages | {_NAME: {"progress": progress, "metrics": metrics}})
+
+        def keep(new: TrainState, progress: Progress) -> TrainState:
+            return new.replace(averages=new.averages | {_NAME: {"progress": progress, "metrics": metrics}})
+
+        def measure(new: TrainState) -> TrainState:
+            return keep(new, _where(over, stopping.update(progress, value(new), _model(new)), progress))
+
+        return branch(any_member(over), measure, lambda new: keep(new, progress), new)
 
     def idle(train_state: TrainState) -> TrainState:
         """An epoch in one step that does nothing."""
@@ -83,7 +88,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
 
         def one(train_state: TrainState, _: None):
             alive = any_member(~train_state.averages[_NAME]["progress"].stopped)
-            train_state = jax.lax.cond(alive, lambda train_state: proceed(train_state, data), idle, train_state)
+            train_state = branch(alive, lambda train_state: proceed(train_state, data), idle, train_state)
             kept = train_state.averages[_NAME]
             return train_state, kept["metrics"] | {"stopped": kept["progress"].stopped.astype(jnp.float32)}
 
