@@ -466,7 +466,7 @@ def test_members_stop_early_each_by_itself(key):
         chex.assert_trees_all_close(train.best(member).params, best, rtol=1e-4, atol=1e-6)
         stopped = found.history["train/stopped"][:, i, 0]
         losses_of = found.history["train/loss"][:, i, 0]
-        assert (member.epoch, member.step) == (9, 45)
+        assert (member.epoch, member.step) == (9, 5 * (end or 9))
         assert stopped.tolist() == ([0.0] * 9 if end is None else [0.0] * (end - 1) + [np.float32(0.2)] + [1.0] * (9 - end))
         assert end is None or len(set(losses_of[end:])) == 1
         ends.append(end)

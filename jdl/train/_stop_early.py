@@ -18,8 +18,8 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
     """Makes a run that measures a value after every epoch, keeps the params and state with the lowest, and stops when it should.
 
     All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays
-    as it is, with the metrics of its last step, while the others go on; once all have stopped, epochs cost next to nothing. Steps
-    are counted on. Under a `jax.vmap` of one's own it does the same, but measures at every step.
+    as it is, with the metrics of its last step and its count of steps, while the others go on; once all have stopped, epochs cost
+    next to nothing. Under a `jax.vmap` of one's own it does the same, but measures at every step.
 
     Args:
       run: a Run.
@@ -65,7 +65,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         new, metrics = run.advance(train_state, data, 1)
         kept = train_state.averages[_NAME]
         progress: Progress = kept["progress"]
-        frozen = train_state.replace(step=new.step, epoch=new.epoch, position=new.position)
+        frozen = train_state.replace(epoch=new.epoch, position=new.position)
         new = _where(progress.stopped, frozen, new)
         metrics = _where(progress.stopped, kept["metrics"], _single(metrics))
         over = new.epoch > train_state.epoch
@@ -81,7 +81,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
     def idle(train_state: TrainState) -> TrainState:
         """An epoch in one step that does nothing."""
         zero = jnp.zeros_like(train_state.position)
-        return train_state.replace(step=train_state.step + 1, epoch=train_state.epoch + 1, position=zero)
+        return train_state.replace(epoch=train_state.epoch + 1, position=zero)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("stop_early", steps=steps)
