@@ -4,6 +4,7 @@ from jdl import augment as augment
 from jdl import checkpoint as checkpoint
 from jdl import constraints as constraints
 from jdl import curvature as curvature
+from jdl import debug as debug
 from jdl import functional as functional
 from jdl import generation as generation
 from jdl import gradients as gradients

@@ -11,10 +11,12 @@ from jdl.train._evaluate import evaluate as evaluate
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled
+from jdl.train._rollback import rollback as rollback
 from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
 from jdl.train._skip import skip_nonfinite as skip_nonfinite
+from jdl.train._skip import skip_spikes as skip_spikes
 from jdl.train._soup import greedy_soup as greedy_soup
 from jdl.train._soup import soup as soup
 from jdl.train._state import TrainState as TrainState
