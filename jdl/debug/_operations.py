@@ -122,4 +122,3 @@ def _range(array: Any) -> str:
     ends = sorted({f"{known.min():.4g}", f"{known.max():.4g}"}, key=float) if known.size else []
     parts = [f"from {' to '.join(ends)}" if len(ends) > 1 else f"of {ends[0]}"] if ends else []
     return f"{_check.describe(array)} ({', '.join([*parts, *filter(None, [found(array)])])})"
-

@@ -15,6 +15,8 @@ from jdl.train._rollback import rollback as rollback
 from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
+from jdl.train._scale_loss import scale_loss as scale_loss
+from jdl.train._scale_loss import with_gradient_norm as with_gradient_norm
 from jdl.train._skip import skip_nonfinite as skip_nonfinite
 from jdl.train._skip import skip_spikes as skip_spikes
 from jdl.train._soup import greedy_soup as greedy_soup

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.train._skip import chosen, remembering
+from jdl.train._skip import remembering
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
@@ -17,7 +17,7 @@ def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array =
     A snapshot is taken after every `every` good steps, and put in use when the next one is taken: so what comes back is at least
     `every` good steps old, or the beginning, and not what was about to go wrong. Params, state, optimizer and averages come back,
     and what other steps remember. The data do not: epoch, position and the number of steps go on, so that the run sees new batches
-    with new keys, and not those again that led here. As long as nothing is skipped, it is the run without this, to the bit.
+    with new keys, and not those again that led here. As long as nothing is skipped, nothing changes.
 
     Two snapshots take three times the memory of what comes back.
 
@@ -57,15 +57,26 @@ def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array =
         good = metrics["skipped"] == 0
         skipped = jnp.where(good, 0, memory["skipped"] + 1)
         back, due = skipped >= after, good & (memory["good"] + 1 >= every)
-        now = chosen(back, memory["older"], _restorable(new))
-        older = chosen(due, memory["newer"], memory["older"])
-        newer = chosen(due | back, now, memory["newer"])
+        index = jnp.where(back, 2, due.astype(jnp.int32))
+        now, older, newer = jax.lax.switch(index, (_keep, _shift, _restore), _restorable(new), memory["older"], memory["newer"])
         counts = {"good": jnp.where(due | back, 0, memory["good"] + good), "skipped": jnp.where(back, 0, skipped)}
         memory = {"older": older, "newer": newer} | counts
         new = new.replace(**now | {"memory": now["memory"] | {"rollback": memory}})
         return new, metrics | {"rolled_back": back.astype(jnp.float32)}
 
     return Step(init, update)
+
+
+def _keep(now: Any, older: Any, newer: Any) -> tuple[Any, Any, Any]:
+    return now, older, newer
+
+
+def _shift(now: Any, older: Any, newer: Any) -> tuple[Any, Any, Any]:
+    return now, newer, now
+
+
+def _restore(now: Any, older: Any, newer: Any) -> tuple[Any, Any, Any]:
+    return older, older, older
 
 
 def _restorable(train_state: TrainState) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._numbers import widen
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
@@ -46,9 +45,9 @@ def skip_nonfinite(step: Step) -> Step:
 def skip_spikes(step: Step, factor: float | jax.Array, *, by: str = "loss", window: int = 64) -> Step:
     """Makes a step that leaves the train state as it was if a metric spikes, or anything is infinite or NaN.
 
-    A value is a spike above `median + factor * 1.4826 * deviation`: the median of the last values that were none, and the median
-    distance from it, which for normal numbers is the standard deviation after that factor. Both are robust, and a spike doesn't
-    enter them. Nothing is a spike until there are `window` values, which suits the steep fall at the beginning.
+    A value is a spike above `median + factor * deviation`, of the last values that were none. The deviation is 1.4826 times the
+    median distance from the median, for normal numbers the standard deviation, and at least a thousandth of the median. Nothing is
+    a spike until there are `window` values.
 
     A skipped step is not counted, and the run goes on as without that batch, as in `skip_nonfinite`. If the metric has risen for
     good, every step is skipped from then on: `rollback` is the way out.
@@ -86,10 +85,11 @@ def skip_spikes(step: Step, factor: float | jax.Array, *, by: str = "loss", wind
         new, metrics = step.update(train_state, batch)
         if by not in metrics:
             raise ValueError(f"skip_spikes: the step has no metric {by!r}, only {', '.join(metrics)}")
-        value, memory = widen(metrics[by]), train_state.memory["skip_spikes"]
-        values, count = memory["values"], memory["count"]
+        memory = train_state.memory["skip_spikes"]
+        values, count, value = memory["values"], memory["count"], metrics[by].astype(jnp.float32)
         median = jnp.median(values)
-        limit = median + factor * 1.4826 * jnp.median(abs(values - median))
+        deviation = jnp.maximum(1.4826 * jnp.median(abs(values - median)), 1e-3 * abs(median))
+        limit = median + factor * deviation
         good = ((value <= limit) | (count < window)) & finite(new, train_state, metrics)
         memory = {"values": values.at[count % window].set(value), "count": count + 1}
         new = new.replace(memory=new.memory | {"skip_spikes": memory})
