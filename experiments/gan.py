@@ -27,7 +27,7 @@ NOISE = 8  # inputs of a generator
 def ring(key: jax.Array, points: int) -> jax.Array:
     """Points `(points, 2)` of a mixture of eight Gaussians."""
     component, noise = jax.random.split(key)
-    angle = jax.random.randint(component, points, 0, 8) * (jnp.pi / 4)
+    angle = jax.random.randint(component, (points,), 0, 8) * (jnp.pi / 4)
     return jnp.stack([jnp.cos(angle), jnp.sin(angle)], 1) + 0.05 * jax.random.normal(noise, (points, 2))
 
 
@@ -49,8 +49,8 @@ def adversarial(
             "generator": generator.init(derive(key, "generator"), jnp.zeros((1, NOISE)))[0],
             "discriminator": discriminator.init(derive(key, "discriminator"), batch)[0],
         }
-        count = [jnp.zeros((), jnp.int32) for _ in range(3)]
-        return train.TrainState(params, {}, optimizer.init(params), derive(key, "train"), *count)
+        zero = lambda: jnp.zeros((), jnp.int32)
+        return train.TrainState(params, {}, optimizer.init(params), derive(key, "train"), zero(), zero(), zero())
 
     def update(train_state: train.TrainState, batch: jax.Array) -> tuple[train.TrainState, dict[str, jax.Array]]:
         params, key = train_state.params, derive(train_state.key, "step", train_state.step)
@@ -75,7 +75,8 @@ def adversarial(
 
 def networks(width: int) -> tuple[Layer, Layer]:
     """A generator and a discriminator."""
-    return tuple(L.chain(L.dense(width), jax.nn.relu, L.dense(width), jax.nn.relu, L.dense(out)) for out in (2, 1))
+    network = lambda out: L.chain(L.dense(width), jax.nn.relu, L.dense(width), jax.nn.relu, L.dense(out))
+    return network(2), network(1)
 
 
 def experiment(key: jax.Array, loss: str, *, width: int, steps: int, learning_rate: float) -> jax.Array:

@@ -22,5 +22,6 @@ from jdl import train as train
 from jdl.layer import Layer as Layer
 from jdl.loop import Sweep as Sweep
 from jdl.loop import fit as fit
+from jdl.loop import largest_batch_size as largest_batch_size
 from jdl.loop import sweep as sweep
 from jdl.report import summary as summary

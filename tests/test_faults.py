@@ -169,13 +169,11 @@ def test_rolling_back_is_as_described(key, rng):
 
 def test_the_scale_of_a_loss(key, rng):
     """It halves at every overflow, doubles after a period without, stays in its bounds; a step that overflows changes nothing."""
-    objective = train.Objective(
-        lambda key, batch: ({"w": jnp.zeros((), "float16")}, {}),
-        lambda params, state, batch, key=None, train=True: (
-            (params["w"] * batch.astype("float16")).astype("float32") / 4096,
-            (state, {}),
-        ),
-    )
+
+    def apply(params, state, batch, key=None, train=True):
+        return (params["w"] * batch.astype("float16")).astype("float32") / 4096, (state, {})
+
+    objective = train.Objective(lambda key, batch: ({"w": jnp.zeros((), "float16")}, {}), apply)
     sgd = optax.sgd(1.0)
     step = train.scale_loss(lambda gradient: train.step(objective, sgd, gradient=gradient), period=3)
     sizes = rng.choice([1e-6, 1.0, 4.0, 60_000.0, np.inf], 140, p=[0.3, 0.3, 0.2, 0.1, 0.1]).astype(np.float32)

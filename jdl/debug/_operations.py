@@ -94,7 +94,7 @@ def _result(jaxpr: Any, equation: Any, given: Sequence[Value]) -> Sequence[Any]:
 
 
 def _origin(equation: Any, names: str, given: Sequence[Value], array: Any, seen: list[Origin]) -> Origin | None:
-    """Where a result stopped being finite: NaN goes back to an operand with NaN, infinity to an infinite one, or else it is here."""
+    """Where a result stopped being finite: NaN goes back to an operand with NaN, infinity to an infinite one, or it is here."""
     if not (text := found(array)):
         return None
     nan = count(array)[0] > 0

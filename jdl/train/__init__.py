@@ -8,6 +8,8 @@ from jdl.train._early_stopping import EarlyStopping as EarlyStopping
 from jdl.train._early_stopping import Progress as Progress
 from jdl.train._early_stopping import early_stopping as early_stopping
 from jdl.train._evaluate import evaluate as evaluate
+from jdl.train._learning_rate import RangeTest as RangeTest
+from jdl.train._learning_rate import learning_rate_range_test as learning_rate_range_test
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled

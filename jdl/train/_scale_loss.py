@@ -26,8 +26,8 @@ def scale_loss(
     """Makes a step whose gradient is that of the loss times a scale, divided by it again (dynamic loss scaling).
 
     In float16 small gradients become 0; scaled up they don't. If a gradient overflows, the step changes nothing, and the scale is
-    halved; after `period` steps without, it is doubled. It stays in 1 to 2^24. A power
-    of 2 rounds nothing, so in float32 the operations give the bits that they give without. bfloat16 has the range of float32 and needs none of this.
+    halved; after `period` steps without, it is doubled. It stays in 1 to 2^24. A power of 2 rounds nothing, so in float32 the
+    operations give the bits that they give without. bfloat16 has the range of float32 and needs none of this.
 
     Args:
       make_step: from what `train.step(..., gradient=)` takes to a Step; other steps that keep or skip something belong inside.
