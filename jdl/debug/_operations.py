@@ -116,7 +116,8 @@ def _place(names: str) -> str:
 
 
 def _range(array: Any) -> str:
-    if not jnp.issubdtype(array.dtype, jnp.number) or not np.size(array):
+    real = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.integer, jnp.floating))
+    if not real or not np.size(array):
         return _check.describe(array)
     known = np.asarray(array)[np.isfinite(array)]
     ends = sorted({f"{known.min():.4g}", f"{known.max():.4g}"}, key=float) if known.size else []
