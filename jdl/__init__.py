@@ -4,6 +4,7 @@ from jdl import augment as augment
 from jdl import checkpoint as checkpoint
 from jdl import constraints as constraints
 from jdl import curvature as curvature
+from jdl import debug as debug
 from jdl import functional as functional
 from jdl import generation as generation
 from jdl import gradients as gradients
@@ -22,5 +23,6 @@ from jdl.layer import Layer as Layer
 from jdl.loop import Sweep as Sweep
 from jdl.loop import cross_validate as cross_validate
 from jdl.loop import fit as fit
+from jdl.loop import largest_batch_size as largest_batch_size
 from jdl.loop import sweep as sweep
 from jdl.report import summary as summary

@@ -50,6 +50,13 @@ def test_xor(tmp_path):
     assert found and 32 < int(found[1]) < 64
 
 
+def test_gan(tmp_path):
+    shown = run("gan.py", "--seeds", "2", "--steps", "20", "--width", "4", cwd=tmp_path).stdout
+    rows = re.findall(r"(minimax|non-saturating|least squares) +│ +(0\.\d+) │", shown)
+    assert [name for name, _ in rows] == ["minimax", "non-saturating", "least squares"]
+    assert all(0 < float(mean) < 2 for _, mean in rows) and "over 2 seeds" in shown
+
+
 @pytest.mark.slow
 def test_digits_whole(tmp_path):
     """The main job as the README runs it: above 0.983 in the mean, above scikit-learn's 0.969 in every seed."""

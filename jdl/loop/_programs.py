@@ -94,10 +94,11 @@ def owned(train_state: TrainState) -> TrainState:
 def bytes_planned(programs: Programs) -> int:
     """What the larger of the two programs takes: arguments, results that take no argument's place, and all between."""
     advance, measure = programs.compile()
-    return max(map(_bytes, (advance, getattr(measure, "func", None))))
+    return max(map(program_bytes, (advance, getattr(measure, "func", None))))
 
 
-def _bytes(compiled: Any) -> int:
+def program_bytes(compiled: Any) -> int:
+    """What a compiled program takes; 0 if XLA doesn't say."""
     plan = compiled.memory_analysis() if hasattr(compiled, "memory_analysis") else None
     if plan is None:
         return 0

@@ -44,11 +44,11 @@ def classification_uncertainty(logits: jax.Array) -> Uncertainty:
       >>> from jdl import metrics
       >>> found = metrics.classification_uncertainty(jnp.array([[[50.0, 0.0], [0.0, 0.0]], [[0.0, 50.0], [0.0, 0.0]]]))
       >>> for name, values in found._asdict().items():
-      ...     print(name, values.round(2).tolist())  # members that contradict each other, and members that don't know
-      mean [[0.5, 0.5], [0.5, 0.5]]
-      total [0.6899999976158142, 0.6899999976158142]
-      aleatoric [0.0, 0.6899999976158142]
-      epistemic [0.6899999976158142, 0.0]
+      ...     print(name, [f"{value:.2f}" for value in values.ravel()])  # members that disagree, and members that don't know
+      mean ['0.50', '0.50', '0.50', '0.50']
+      total ['0.69', '0.69']
+      aleatoric ['0.00', '0.69']
+      epistemic ['0.69', '0.00']
 
     Source: Lakshminarayanan et al., "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
     https://arxiv.org/abs/1612.01474; Depeweg et al., "Decomposition of Uncertainty in Bayesian Deep Learning for Efficient and

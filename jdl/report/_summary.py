@@ -42,12 +42,17 @@ class Summary(NamedTuple):
         return table
 
     def __str__(self) -> str:
-        from rich.console import Console
+        return printed(self)
 
-        console = Console(width=120)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get()
+
+def printed(renderable: Any) -> str:
+    """What Rich makes of something, as text."""
+    from rich.console import Console
+
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
 
 
 def summary(model: Layer | Callable, *inputs: Any, flops: bool = False, **named: Any) -> Summary:

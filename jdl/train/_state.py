@@ -18,6 +18,7 @@ class TrainState(flax.struct.PyTreeNode):
       epoch: how many passes over the data were finished.
       position: how many samples of this pass were seen.
       averages: of params, by name, for the steps that keep any.
+      memory: what steps remember besides, by name: statistics of spikes, snapshots, the scale of the loss.
       hyperparameters: of this member, by name, in a population whose members have their own.
     """
 
@@ -29,4 +30,5 @@ class TrainState(flax.struct.PyTreeNode):
     epoch: jax.Array
     position: jax.Array
     averages: dict[str, Any] = flax.struct.field(default_factory=dict)
+    memory: dict[str, Any] = flax.struct.field(default_factory=dict)
     hyperparameters: dict[str, Any] = flax.struct.field(default_factory=dict)

@@ -12,7 +12,9 @@ from jdl.layer import derive
 from jdl.train._objective import Objective
 from jdl.train._state import TrainState
 
-_value_and_gradient = functools.partial(jax.value_and_grad, has_aux=True)
+Gradient = Callable[[Callable], Callable]
+
+value_and_gradient = functools.partial(jax.value_and_grad, has_aux=True)
 
 
 class Step(NamedTuple):
@@ -31,7 +33,7 @@ def step(
     objective: Objective | Callable[[jax.Array], Objective],
     optimizer: optax.GradientTransformation,
     *,
-    gradient: Callable[[Callable], Callable] = _value_and_gradient,
+    gradient: Gradient = value_and_gradient,
 ) -> Step:
     """Makes the step that follows the objective's gradient with an Optax optimizer.
 

@@ -1,0 +1,6 @@
+"""Floor 5: what to ask when something is wrong."""
+
+from jdl.debug._nan_report import NanReport as NanReport
+from jdl.debug._nan_report import NotFinite as NotFinite
+from jdl.debug._nan_report import nan_report as nan_report
+from jdl.debug._retraces import warn_retraced as warn_retraced

@@ -1,0 +1,166 @@
+"""What says why something went wrong: NaN, compilations; and what is found out before a run."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jdl
+from jdl import debug, losses, train
+from jdl import layers as L
+from jdl.loop._batch_size import _planned
+
+BATCH = np.linspace(0.1, 1, 12, dtype=np.float32).reshape(4, 3), np.ones((4, 1), np.float32)
+
+
+def state_of(objective, batch=BATCH):
+    return jax.jit(train.step(objective, optax.sgd(0.1)).init)(jax.random.key(0), batch)
+
+
+def causes(report):
+    """The lines on where it begins and where it goes on, without those of the source."""
+    return [line.rsplit(", /", 1)[0] for line in report.cause.splitlines()[1:]]
+
+
+def inverse(x):
+    return 1 / (x - x)
+
+
+def root(x):
+    return jnp.sqrt(x - x)
+
+
+def masked(x):
+    return jax.nn.softmax(jnp.where(x > 0.5, x, -jnp.inf), where=jnp.ones(x.shape, bool))
+
+
+MODELS = {
+    "chain": (L.chain(L.dense(1), bad=inverse), "forward bad: div of float32[] (of 1) and float32[4, 1] (of 0)"),
+    "nested": (L.chain(lift=L.dense(2), body=L.chain(jnp.sin, root), out=L.dense(1)), "forward body/1: div of float32[] (of 0.5)"),
+    "remat": (L.chain(L.remat(L.chain(jnp.sin, inverse)), L.dense(1)), "forward 0/1: div of float32[] (of 1)"),
+    "repeat": (L.chain(L.repeat(L.chain(inverse, jnp.sin), 2), L.dense(1)), "forward 0/0: div of float32[] (of 1)"),
+    "ensemble": (L.chain(L.ensemble(L.chain(L.dense(1), inverse), 2), lambda y: y.mean(0)), "forward 0/1: div of float32[] (of 1)"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_begins_in_a_layer(name):
+    """Whatever layers are made of: a chain, recomputed, repeated in a loop, or members under `vmap`."""
+    model, expected = MODELS[name]
+    objective = train.objective(model, losses.mean_squared_error)
+    report = debug.nan_report(objective, state_of(objective), BATCH)
+    assert causes(report)[0].startswith(f"begins in {expected}"), report.cause
+    places = [row.place for row in report.rows]
+    assert places.index(expected.split(":")[0]) == 0
+
+
+def test_it_goes_on_backward():
+    """A root at 0 is finite, its derivative is not, and the product with 0 is NaN: in the backward pass."""
+    norm = lambda x: jnp.sqrt((x**2).sum(-1, keepdims=True))
+    objective = train.objective(L.chain(first=L.dense(2), root=norm), losses.mean_squared_error)
+    batch = np.zeros((4, 3), np.float32), BATCH[1]
+    report = debug.nan_report(objective, state_of(objective, batch), batch)
+    assert causes(report)[-1].startswith("goes on in backward root: mul of")
+    assert report.cause.splitlines()[0] == "not finite: gradient/first/bias, gradient/first/kernel"
+    assert {row.place: row.found for row in report.rows}["gradient/first/kernel"] == "6 NaN of 6"
+
+
+@pytest.mark.parametrize("where", ["batch", "params"])
+def test_what_was_not_finite_before(where):
+    objective = train.objective(L.chain(L.dense(1), out=L.dense(1)), losses.mean_squared_error)
+    train_state, batch = state_of(objective), BATCH
+    if where == "batch":
+        batch = np.where(np.arange(12).reshape(4, 3) == 7, np.nan, batch[0]).astype(np.float32), batch[1]
+        expected = "begins in batch/0: 1 NaN of 12"
+    else:
+        train_state.params["out"]["kernel"] = jnp.full((1, 1), jnp.inf)
+        expected = "begins in params/out/kernel: 1 infinite of 1"
+    assert causes(debug.nan_report(objective, train_state, batch))[0] == expected
+
+
+def test_a_mask_is_no_cause():
+    """Infinite scores behind a mask reach no result."""
+    objective = train.objective(L.chain(masked, L.dense(1)), losses.mean_squared_error)
+    report = debug.nan_report(objective, state_of(objective), (BATCH[0] + np.float32(0.5), BATCH[1]))
+    assert report.cause == "" and str(report).startswith("all results are finite")
+
+
+def test_the_optimizer_may_be_the_cause():
+    """A step is looked at as a whole; what it prints has the layer, the operation and the count."""
+    objective = train.objective(L.dense(1), losses.mean_squared_error)
+    step = train.step(objective, optax.scale(jnp.inf))
+    report = debug.nan_report(step, state_of(objective), BATCH)
+    assert report.cause.startswith("not finite: new train_state/params/bias, new train_state/params/kernel")
+    assert "mul of" in causes(report)[0] and "(1 infinite of 1)" in causes(report)[0]
+    assert "new train_state/params/kernel" in str(report) and "3 infinite of 3" in str(report)
+    with pytest.raises(TypeError, match="nan_report: function must be an Objective or a Step"):
+        debug.nan_report(objective.apply, state_of(objective), BATCH)
+
+
+def warned(function, *calls):
+    with warnings.catch_warnings(record=True, action="always") as caught:
+        for arguments in calls:
+            function(*arguments)
+    return [str(warning.message) for warning in caught]
+
+
+def test_retraces_are_named():
+    def total(data, scale, kind):
+        return scale * data["x"].sum()
+
+    compiled = lambda **named: jax.jit(debug.warn_retraced(total, **named), static_argnums=2)
+    a, b, c = np.ones(2, np.float32), np.ones(3, np.float32), np.ones(2, np.int32)
+    scale = np.float32(1)
+    calls = [({"x": x}, scale, kind) for x, kind in ((a, "k"), (a + 1, "k"), (b, "k"), (c, "k"), (b, "l"))]
+    assert warned(compiled(), *calls) == [
+        "total is traced for the 2nd time: data/x is float32[3], was float32[2]",
+        "total is traced for the 3rd time: data/x is int32[2], was float32[2]",
+        "total is traced for the 4th time: kind is 'l', was 'k'",
+    ]
+    assert not warned(compiled(allowed=2), *calls[:3])
+    assert compiled()({"x": b}, scale, "k") == 3
+
+
+def quadratic(learning_rate):
+    """A parabola: gradient descent is fastest at a rate of 1 and diverges above 2."""
+    apply = lambda w, state, batch, key=None, train=True: (0.5 * w**2 + batch.mean(), ({}, {"loss": 0.5 * w**2}))
+    objective = train.Objective(lambda key, batch: (jax.random.uniform(key, (), minval=1.0, maxval=2.0), {}), apply)
+    return train.run(train.step(objective, optax.sgd(learning_rate)), batch_size=2)
+
+
+def test_learning_rates(key):
+    """For several seeds in one program: it suggests a rate between too slow and diverging, and says where it diverged."""
+    data = jnp.zeros(8)
+    find = jax.jit(jax.vmap(lambda key: train.learning_rate_range_test(quadratic, key, data, low=1e-4, high=1e4, steps=100)))
+    found = find(jax.random.split(key, 3))
+    assert found.losses.shape == found.learning_rates.shape == (3, 100)
+    np.testing.assert_allclose(found.learning_rates[0], np.geomspace(1e-4, 1e4, 100), rtol=1e-4)
+    assert ((found.suggestion > 0.005) & (found.suggestion < 1)).all()
+    assert jnp.isnan(found.losses[:, -1]).all() and jnp.isfinite(found.losses[:, :50]).all()
+    with pytest.raises(ValueError, match="steps must be at least 20"):
+        train.learning_rate_range_test(quadratic, key, data, steps=10)
+    with pytest.raises(ValueError, match="low must be at most high"):
+        train.learning_rate_range_test(quadratic, key, data, low=1.0, high=0.1)
+
+
+def test_the_largest_batch_fits():
+    """By XLA's plan: it grows with the batch, whose hidden units take 4 KB for each sample."""
+    data = np.ones((70, 2), np.float32), np.ones((70, 1), np.float32)
+    step = train.step(train.objective(L.chain(L.dense(1024), jnp.sin, L.dense(1)), losses.mean_squared_error), optax.sgd(0.1))
+    made = []
+
+    def make_run(size):
+        made.append(size)
+        return train.run(step, batch_size=size)
+
+    assert jdl.largest_batch_size(make_run, data) == 64
+    assert len(made) <= 3  # of seven sizes
+    planned = {size: _planned(train.run(step, batch_size=size), jax.tree.map(jnp.asarray, data)) for size in (16, 32)}
+    assert planned[32] - planned[16] >= 16 * 4096
+    assert jdl.largest_batch_size(make_run, data, room=planned[32] - 1) == 16
+    assert jdl.largest_batch_size(make_run, data, room=planned[32]) == 32
+    with pytest.raises(MemoryError, match=r"largest_batch_size: one sample takes [\d,]+ bytes, there are 10"):
+        jdl.largest_batch_size(make_run, data, room=10)
