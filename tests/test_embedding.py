@@ -4,8 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from programs import one_program_each
 
-from jdl import losses
+import jdl
+
+losses = one_program_each(jdl.losses)
+
 
 WHERE = np.array([True, False, True, True, False, True])
 LABELS = np.array([0, 1, 0, 1, 0, 2])

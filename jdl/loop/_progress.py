@@ -40,6 +40,8 @@ def describe(record: dict[str, Any]) -> str:
     parts = []
     for name, value in record.items():
         if name.startswith(prefix):
-            spread = f" ±{np.std(value, ddof=1):.4f}" if np.size(value) > 1 else ""
-            parts.append(f"{name.removeprefix(prefix)} {np.mean(value):.4f}{spread}")
+            value = np.asarray(value, float)  # in float32, squares of what diverges overflow
+            with np.errstate(invalid="ignore"):
+                spread = f" ±{np.std(value, ddof=1):.4f}" if value.size > 1 else ""
+                parts.append(f"{name.removeprefix(prefix)} {np.mean(value):.4f}{spread}")
     return "  ".join(parts)

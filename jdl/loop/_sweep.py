@@ -15,7 +15,7 @@ from jdl.functional import _check
 from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._drive import History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
-from jdl.metrics import interval
+from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
 
 
@@ -32,8 +32,8 @@ class Sweep(NamedTuple):
     history: History
     groups: list[tuple[list[int], TrainState]]
 
-    def member(self, setting: int, seed: int) -> TrainState:
-        """The final train state of one member."""
+    def member(self, setting: int, seed: int | slice) -> TrainState:
+        """The final train state of one member; with `slice(None)`, of all seeds of a setting, with a first axis of seeds."""
         for indices, train_states in self.groups:
             if setting in indices:
                 return jax.tree.map(functools.partial(_part, place=(indices.index(setting), seed)), train_states)
@@ -50,6 +50,33 @@ class Sweep(NamedTuple):
                 found = interval(values[-1], confidence=confidence)
                 columns |= {f"{name} {field}": value for field, value in found._asdict().items()}
         return columns
+
+    def compare(
+        self, first: int, second: int, metric: str, *, test: Callable[[Any, Any], Comparison] = paired_t_test
+    ) -> Comparison:
+        """Whether one setting's last value of a metric differs from another's, in pairs: both were trained with the same seeds.
+
+        Args:
+          first: a setting, by its place.
+          second: another.
+          metric: a name in the history.
+          test: from the values of the first and of the second over seeds; any of the paired tests of `jdl.metrics`.
+
+        Returns:
+          A Comparison: the first less the second, with an interval, and a p-value. With many comparisons, some come out small by
+          chance: multiply p-values by how many there are (Bonferroni).
+
+        Raises:
+          KeyError: if there is no such metric.
+          IndexError: if there is no such setting.
+          ValueError: if there is only one seed.
+        """
+        if metric not in self.history or "/" not in metric:
+            raise KeyError(f"sweep: metrics are {sorted(name for name in self.history if '/' in name)}, got {metric!r}")
+        last = self.history[metric][-1]
+        if wrong := [setting for setting in (first, second) if not 0 <= setting < len(last)]:
+            raise IndexError(f"sweep: there are {len(last)} settings, got {wrong[0]}")
+        return test(last[first], last[second])
 
 
 def sweep(
@@ -112,7 +139,7 @@ def sweep(
     """
     _check.positive("sweep", epochs=epochs, **({} if block is None else {"block": block}))
     keys = _keys(seeds)
-    settings, size = _settings(hyperparameters or {})
+    settings, size = alike_in_length("sweep", hyperparameters or {})
     groups, histories = [], []
     for number, indices in enumerate(_alike(settings, size)):
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
@@ -180,12 +207,12 @@ def _keys(seeds: Any) -> jax.Array:
     return seeds
 
 
-def _settings(hyperparameters: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+def alike_in_length(name: str, hyperparameters: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
     """Hyperparameters as lists of one length, and that length."""
-    settings = {name: list(values) for name, values in hyperparameters.items()}
-    lengths = {name: len(values) for name, values in settings.items()} or {"": 1}
+    settings = {key: list(values) for key, values in hyperparameters.items()}
+    lengths = {key: len(values) for key, values in settings.items()} or {"": 1}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise ValueError(f"sweep: hyperparameters must have an entry for each setting, these have {lengths}; search.grid combines")
+        raise ValueError(f"{name}: hyperparameters must have an entry for each setting, these have {lengths}; search.grid combines")
     return settings, next(iter(lengths.values()))
 
 

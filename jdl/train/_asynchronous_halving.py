@@ -1,0 +1,153 @@
+"""Asynchronous successive halving: what falls behind is stopped, and a new setting takes its place."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jdl.functional import _check
+from jdl.train._halving import Halving, Score, arrays, member, own_keys, scored
+from jdl.train._run import Run, population
+from jdl.train._state import TrainState
+
+
+def asynchronous_halving(
+    make: Callable[..., Run],
+    hyperparameters: Mapping[str, Any],
+    score: Score,
+    *,
+    members: int,
+    steps: int,
+    rungs: int,
+    factor: int = 3,
+) -> Callable[[jax.Array, Any], Halving]:
+    """Makes the function that trains settings in a population of fixed width, stopping bad ones and starting others in their place.
+
+    A member that comes to a rung goes on if its score is among the best `1 / factor` of all that came to this rung so far, itself
+    included; the best always goes on. So the population is always full, whatever the number of settings, until they run out, and
+    the program is one loop with one body.
+
+    That is the stopping variant of ASHA: a setting that was good enough only in the light of later ones is not taken up again.
+    For this it would have to be kept, and there is memory for the members that train. Where all settings fit at once,
+    `successive_halving` compares each with all others and wastes nothing.
+
+    Args:
+      make: from hyperparameters, by keyword, to a run.
+      hyperparameters: arrays by name, with an entry for each setting, in the order in which they are tried. They are traced.
+      score: from a train state (of one member) to a scalar on held-out data, the higher the better: for a loss, minus it.
+      members: how many train at once.
+      steps: up to the first rung; up to rung i it is `steps * factor**i`.
+      rungs: how many; who comes to the last is done.
+      factor: which share goes on, `1 / factor`, at least 2.
+
+    Returns:
+      A pure function `(key, data) -> Halving`, to be compiled: `jax.jit(halve)(key, data)`. Setting i has the key
+      `jax.random.fold_in(key, i)`.
+
+    Raises:
+      ValueError: if a number is out of range, or there are no settings, or fewer than members.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, search, train
+      >>> data = jnp.linspace(-1, 1, 32).reshape(-1, 1), jnp.linspace(1, 3, 32).reshape(-1, 1)
+      >>> objective = train.objective(L.dense(1), losses.mean_squared_error)
+      >>> def make(learning_rate):
+      ...     return train.run(train.step(objective, optax.sgd(learning_rate)), batch_size=8)
+      >>> score = lambda train_state: -train.evaluate(objective, data)(train_state)["loss"]
+      >>> settings = search.random(jax.random.key(0), 20, learning_rate=search.log_uniform(1e-5, 1e-1))
+      >>> halve = train.asynchronous_halving(make, settings, score, members=4, steps=4, rungs=3)
+      >>> found = jax.jit(halve)(jax.random.key(1), data)
+      >>> table = found.table()
+      >>> bool(table["steps"][found.best] == 36), bool((table["rung"] >= 0).all())
+      (True, True)
+
+    Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", https://arxiv.org/abs/1810.05934.
+    """
+    each, settings = arrays("asynchronous_halving", hyperparameters, steps, factor)
+    _check.positive("asynchronous_halving", members=members, rungs=rungs)
+    if members > settings:
+        raise ValueError(f"asynchronous_halving: there are {settings} settings, fewer than members, {members}")
+    ages = np.power(factor, range(rungs))  # of a member at each rung, in intervals
+
+    def begun(key: jax.Array, setting: jax.Array, data: Any) -> TrainState:
+        """Train states at their start; where settings have run out, of the last of them."""
+        setting = jnp.minimum(setting, settings - 1)
+        own = {name: values[setting] for name, values in each.items()}
+        return population(make, own).init(own_keys(key, setting), data)
+
+    advance = population(make, each).advance
+
+    def halve(key: jax.Array, data: Any) -> Halving:
+        def interval(race: _Race) -> _Race:
+            train_state, _ = advance(race.train_state, data, steps)
+            age, found = race.age + 1, scored(score, train_state)
+            arrived = (race.setting < settings) & (age == jnp.asarray(ages)[race.rung])
+            finished = arrived & (race.rung == rungs - 1)
+            scores = race.scores.at[jnp.where(arrived, race.setting, settings), race.rung].set(found, mode="drop")
+            done = finished | (arrived & ~_among_best(found, scores[:, race.rung].T, factor))
+            winner = _ahead(race.winner, finished, found, race.setting, train_state)
+            following = race.started + jnp.cumsum(done) - 1
+            setting = jnp.where(done, following, race.setting)
+            train_state = jax.lax.cond(done.any(), lambda old: _replaced(done, begun(key, setting, data), old), _same, train_state)
+            rung = jnp.where(done, 0, race.rung + arrived)
+            return _Race(train_state, setting, jnp.where(done, 0, age), rung, race.started + done.sum(), scores, winner)
+
+        setting, zeros, scores = jnp.arange(members), jnp.zeros(members, int), jnp.full((settings, rungs), jnp.nan)
+        train_state = begun(key, setting, data)
+        nobody = _Winner(jnp.array(-1), jnp.array(-jnp.inf), member(train_state, 0))
+        start = _Race(train_state, setting, zeros, zeros, jnp.array(members), scores, nobody)
+        race = jax.lax.while_loop(lambda race: (race.setting < settings).any(), interval, start)
+        return Halving(each, jnp.asarray(steps * ages), race.scores, race.winner.setting, race.winner.train_state)
+
+    return halve
+
+
+class _Winner(NamedTuple):
+    """The best so far of those that came to the last rung; at first nobody, with the setting -1."""
+
+    setting: jax.Array
+    score: jax.Array
+    train_state: TrainState
+
+
+class _Race(NamedTuple):
+    """Members with their settings, ages in intervals, and the rungs that they are on the way to; what is left is common to all."""
+
+    train_state: TrainState
+    setting: jax.Array
+    age: jax.Array
+    rung: jax.Array
+    started: jax.Array
+    scores: jax.Array
+    winner: _Winner
+
+
+def _among_best(found: jax.Array, others: jax.Array, factor: int) -> jax.Array:
+    """Whether a member's score is among the best share of all at its rung, `(members, settings)`, NaN where there is none."""
+    ahead = (others > jnp.expand_dims(found, 1)).sum(1)
+    return ahead < jnp.maximum(1, (~jnp.isnan(others)).sum(1) // factor)
+
+
+def _ahead(winner: _Winner, finished: jax.Array, found: jax.Array, setting: jax.Array, train_state: TrainState) -> _Winner:
+    """The winner, or the best of those that finished now."""
+    first = jnp.lexsort((found, finished))[-1]
+    nobody = winner.setting < 0
+    better = finished[first] & (nobody | (found[first] > winner.score))
+    return _where(better, _Winner(setting[first], found[first], member(train_state, first)), winner)
+
+
+def _replaced(where: jax.Array, new: TrainState, old: TrainState) -> TrainState:
+    """A population with some of its members replaced."""
+    return jax.vmap(_where)(where, new, old)
+
+
+def _where(where: jax.Array, new: Any, old: Any) -> Any:
+    fresh = lambda a: jax.random.clone(a) if _check.is_key(a) else a
+    return jax.tree.map(lambda new, old: jnp.where(where, fresh(new), fresh(old)).astype(old.dtype), new, old)
+
+
+def _same(train_state: TrainState) -> TrainState:
+    return train_state

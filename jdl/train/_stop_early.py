@@ -1,0 +1,138 @@
+"""Runs that stop by themselves, and keep the best that they had."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional import _check
+from jdl.train._early_stopping import EarlyStopping, Progress
+from jdl.train._run import Run, any_member, branch
+from jdl.train._state import TrainState
+
+_NAME = "early_stopping"
+
+
+def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], jax.Array]) -> Run:
+    """Makes a run that measures a value after every epoch, keeps the params and state with the lowest, and stops when it should.
+
+    All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays
+    as it is, with the metrics of its last step and its count of steps, while the others go on; once all have stopped, epochs cost
+    next to nothing. Under a `jax.vmap` of one's own it does the same, but measures at every step.
+
+    Args:
+      run: a Run.
+      stopping: when to stop, such as `train.early_stopping(patience=5)`; what never stops keeps the best of all epochs.
+      value: from a train state (of one member) to a scalar on held-out data; the lower the better.
+
+    Returns:
+      A Run with one more metric, `stopped`, 1 or 0. `train.best` gives the best that its train state has.
+
+    Raises:
+      ValueError: at init, if the run stops early already, or has a metric named `stopped`.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, train
+      >>> x = jnp.linspace(-1, 1, 16).reshape(-1, 1)
+      >>> objective, data, held_out = train.objective(L.dense(1), losses.mean_squared_error), (x, x), (x, x + 1)
+      >>> run = train.run(train.step(objective, optax.sgd(0.1)), batch_size=4)
+      >>> value = lambda train_state: train.evaluate(objective, held_out)(train_state)["loss"]
+      >>> run = train.stop_early(run, train.early_stopping(patience=3), value)
+      >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 400)
+      >>> bool(metrics["stopped"][-1]), bool(value(train.best(train_state)) <= value(train_state))
+      (True, True)
+
+    Source: Prechelt, "Early Stopping - But When?", https://doi.org/10.1007/3-540-49430-8_3.
+    """
+
+    def init(key: jax.Array, data: Any) -> TrainState:
+        train_state = run.init(key, data)
+        if _NAME in train_state.averages:
+            raise ValueError("stop_early: the run stops early already")
+        metrics = jax.eval_shape(lambda train_state: _single(run.advance(train_state, data, 1)[1]), train_state)
+        if "stopped" in metrics:
+            raise ValueError("stop_early: the run has a metric named 'stopped' already")
+        kept = {
+            "progress": stopping.init(_model(train_state)),
+            "metrics": jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics),
+        }
+        return train_state.replace(averages=train_state.averages | {_NAME: kept})
+
+    def proceed(train_state: TrainState, data: Any) -> TrainState:
+        """Takes a step, which counts for members that have not stopped, and measures if it was the last of an epoch."""
+        new, metrics = run.advance(train_state, data, 1)
+        kept = train_state.averages[_NAME]
+        progress: Progress = kept["progress"]
+        frozen = train_state.replace(epoch=new.epoch, position=new.position)
+        new = _where(progress.stopped, frozen, new)
+        metrics = _where(progress.stopped, kept["metrics"], _single(metrics))
+        over = new.epoch > train_state.epoch
+
+        def keep(new: TrainState, progress: Progress) -> TrainState:
+            return new.replace(averages=new.averages | {_NAME: {"progress": progress, "metrics": metrics}})
+
+        def measure(new: TrainState) -> TrainState:
+            return keep(new, _where(over, stopping.update(progress, value(new), _model(new)), progress))
+
+        return branch(any_member(over), measure, lambda new: keep(new, progress), new)
+
+    def idle(train_state: TrainState) -> TrainState:
+        """An epoch in one step that does nothing."""
+        zero = jnp.zeros_like(train_state.position)
+        return train_state.replace(epoch=train_state.epoch + 1, position=zero)
+
+    def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
+        _check.positive("stop_early", steps=steps)
+
+        def one(train_state: TrainState, _: None):
+            alive = any_member(~train_state.averages[_NAME]["progress"].stopped)
+            train_state = branch(alive, lambda train_state: proceed(train_state, data), idle, train_state)
+            kept = train_state.averages[_NAME]
+            return train_state, kept["metrics"] | {"stopped": kept["progress"].stopped.astype(jnp.float32)}
+
+        return jax.lax.scan(one, train_state, length=steps)
+
+    return Run(init, advance)
+
+
+def best(train_state: TrainState) -> TrainState:
+    """Puts the best params and state that a run has had in place of its last; all else stays.
+
+    Args:
+      train_state: of a run made by `stop_early`. Members' train states in one are fine.
+
+    Returns:
+      A train state.
+
+    Raises:
+      ValueError: if the run does not stop early.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, train
+      >>> objective, data = train.objective(L.dense(1), losses.mean_squared_error), (jnp.ones((8, 3)), jnp.ones((8, 1)))
+      >>> measure = train.evaluate(objective, data)
+      >>> run = train.run(train.step(objective, optax.sgd(0.1)), batch_size=4)
+      >>> run = train.stop_early(run, train.early_stopping(3), lambda train_state: measure(train_state)["loss"])
+      >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 20)
+      >>> loss = measure(train.best(train_state))["loss"]
+    """
+    if _NAME not in train_state.averages:
+        raise ValueError(f"best: the train state keeps {sorted(train_state.averages)}; train.stop_early keeps the best")
+    return train_state.replace(**train_state.averages[_NAME]["progress"].best_params)
+
+
+def _model(train_state: TrainState) -> dict[str, Any]:
+    return {"params": train_state.params, "state": train_state.state}
+
+
+def _single(metrics: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Metrics of one step without the axis of steps."""
+    return jax.tree.map(lambda m: m[..., 0], metrics)
+
+
+def _where(where: jax.Array, first: Any, second: Any) -> Any:
+    """The first tree or the second; keys are the same in both."""
+    return jax.tree.map(lambda a, b: b if _check.is_key(b) else jnp.where(where, a, b), first, second)
