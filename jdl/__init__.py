@@ -20,7 +20,6 @@ from jdl import search as search
 from jdl import train as train
 from jdl.layer import Layer as Layer
 from jdl.loop import Sweep as Sweep
-from jdl.loop import cross_validate as cross_validate
 from jdl.loop import fit as fit
 from jdl.loop import sweep as sweep
 from jdl.report import summary as summary

@@ -4,12 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from programs import one_program_each
 
-import jdl
-
-losses = one_program_each(jdl.losses)
-
+from jdl import losses
 
 WHERE = np.array([True, False, True, True, False, True])
 LABELS = np.array([0, 1, 0, 1, 0, 2])

@@ -38,23 +38,6 @@ class Compiled:
         self.jitted = Layer(jax.jit(self.layer.init), jax.jit(self.layer.apply, static_argnames="train"))
         self.gradient = jax.jit(jax.grad(self.loss))
         self.on_one_device = jax.jit(self.evaluated)
-        self.outcomes = jax.jit(self.all_outcomes)
-
-    def all_outcomes(self, params, state, inputs, weights, halves, key):
-        """What the properties of all rows compare, as one program, since each costs far more to compile than to run."""
-
-        def one(*sample):
-            return self.layer.apply(params, state, *(jnp.expand_dims(x, 0) for x in sample))[0][0]
-
-        def trained(weights, inputs):
-            return self.layer.apply(weights, state, *inputs, key=jax.random.clone(key), train=True)
-
-        return {
-            "batch": self.layer.apply(params, state, *inputs)[0],
-            "samples": jax.vmap(one)(*inputs),
-            "half": trained(weights, halves),
-            "single": trained(*as_floats((weights, halves), "float32")),
-        }
 
     def loss(self, weights, rest, key):
         """A scalar in training whose derivatives are generic. `weights` has a gradient: params, and inputs if they are floats."""
@@ -109,15 +92,6 @@ class Case:
     def apply(self, params, state, *inputs, train=False, use=0, layer=None):
         return (layer or self.jitted).apply(params, state, *inputs, key=self.fresh(use), train=train)
 
-    def outcomes(self):
-        """What the layer gives for a batch and its samples, and in training for inputs in half precision and the same in single.
-
-        Weights are in half precision where inputs can't be.
-        """
-        halves = cast(self.inputs, "bfloat16")
-        weights = self.params if self.row.floats else cast(self.params, "bfloat16")
-        return onto_host(self.compiled.outcomes(self.params, self.state, self.inputs, weights, halves, self.fresh()))
-
     @property
     def weights(self):
         return self.params, *(self.inputs if self.row.floats else ())
@@ -137,12 +111,8 @@ def onto_host(tree):
     return jax.tree.map(np.asarray, tree)
 
 
-def as_floats(tree, dtype):
-    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, tree)
-
-
 def cast(tree, dtype):
-    return as_floats(onto_host(tree), dtype)
+    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.inexact) else a, onto_host(tree))
 
 
 def dot(a, b):
@@ -173,8 +143,12 @@ def test_init_is_the_same_eagerly_compiled_and_mapped(case):
 
 @rows
 def test_vmap_over_samples_equals_a_batch(case):
-    found = case.outcomes()
-    assert_close(found["samples"], found["batch"])
+    def one(params, state, *inputs):
+        output, _ = case.layer.apply(params, state, *(x[None] for x in inputs))
+        return output[0]
+
+    mapped = jax.jit(jax.vmap(one, in_axes=(None, None, *(0 for _ in case.inputs))))
+    assert_close(mapped(case.params, case.state, *case.inputs), case.apply(case.params, case.state, *case.inputs)[0])
 
 
 @costly_rows
@@ -228,9 +202,9 @@ def test_bfloat16_in_bfloat16_out(case):
     inputs = cast(case.inputs, "bfloat16")
     made = jax.eval_shape(case.layer.init, case.key, *inputs)
     assert all(a.dtype == "float32" for a in jax.tree.leaves(made)), "half precision must cost no precision of weights"
-    found = case.outcomes()
-    (output, new), (expected, expected_state) = found["half"], found["single"]
     params = case.params if case.row.floats else cast(case.params, "bfloat16")
+    output, new = case.apply(params, case.state, *inputs, train=True)
+    expected, expected_state = case.apply(params, case.state, *cast(inputs, "float32"), train=True)
     assert output.dtype == jax.eval_shape(case.layer.apply, params, case.state, *inputs)[0].dtype == "bfloat16"
     assert_close(output, expected.astype("bfloat16"), scale=3)
     assert_close(cast(new, "bfloat16"), cast(expected_state, "bfloat16"), scale=3)
@@ -239,7 +213,9 @@ def test_bfloat16_in_bfloat16_out(case):
 @rows
 def test_no_key_is_used_twice(case):
     assert jax.config.jax_debug_key_reuse  # with it, the compiled functions raise if they use a key twice
-    case.outcomes()
+    key = case.fresh()
+    params, state = case.jitted.init(case.fresh(1), *case.inputs)
+    case.jitted.apply(params, state, *case.inputs, key=key, train=True)
 
 
 def test_a_key_used_twice_is_seen(key):
@@ -248,25 +224,17 @@ def test_a_key_used_twice_is_seen(key):
 
 
 @rows
-def test_a_layer_that_does_not_draw_needs_no_key(case):
-    without = functools.partial(case.layer.apply, train=True)
-    if case.row.draws:
-        with pytest.raises(ValueError, match=r"needs a key in training; write model\.apply\("):
-            jax.eval_shape(without, case.params, case.state, *case.inputs)
-    else:
-        jax.eval_shape(without, case.params, case.state, *case.inputs)
-        drawn = jax.make_jaxpr(functools.partial(case.layer.apply, train=True))(
-            case.params, case.state, *case.inputs, key=case.fresh()
-        )
-        assert "random_bits" not in str(drawn)
-
-
-@pytest.mark.parametrize("row", [on_one_worker(row) for row in LAYERS if row.draws])
-def test_training_draws_by_the_key(case):
+def test_training_draws_if_the_layer_draws(case):
     outputs = [case.apply(case.params, case.state, *case.inputs, train=True, use=i)[0] for i in (1, 1, *range(2, 22))]
     one, same, *others = onto_host(outputs)
     assert_equal(one, same)
-    assert any((one != other).any() for other in others)  # two keys may draw the same, but not twenty
+    assert any((one != other).any() for other in others) == case.row.draws  # two keys may draw the same, but not twenty
+    without = functools.partial(jax.eval_shape, functools.partial(case.layer.apply, train=True))
+    if case.row.draws:
+        with pytest.raises(ValueError, match=r"needs a key in training; write model\.apply\("):
+            without(case.params, case.state, *case.inputs)
+    else:
+        without(case.params, case.state, *case.inputs)
 
 
 @costly_rows
@@ -394,7 +362,7 @@ def compilations():
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-@costly_rows
+@rows
 def test_second_call_compiles_nothing(case):
     _, state = case.apply(case.params, case.state, *case.inputs, train=True, use=1)
     inputs, key = case.row.sample(case.rng), case.fresh(2)

@@ -1,7 +1,7 @@
 """Many settings and seeds as one population."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +12,11 @@ import numpy as np
 from jdl import train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
+from jdl.loop._about import write_sweep
 from jdl.loop._blocks import block_size, free_bytes
-from jdl.loop._drive import History, drive
+from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
-from jdl.metrics import Comparison, interval, paired_t_test
+from jdl.metrics import interval
 from jdl.train import Run, TrainState
 
 
@@ -32,8 +33,8 @@ class Sweep(NamedTuple):
     history: History
     groups: list[tuple[list[int], TrainState]]
 
-    def member(self, setting: int, seed: int | slice) -> TrainState:
-        """The final train state of one member; with `slice(None)`, of all seeds of a setting, with a first axis of seeds."""
+    def member(self, setting: int, seed: int) -> TrainState:
+        """The final train state of one member."""
         for indices, train_states in self.groups:
             if setting in indices:
                 return jax.tree.map(functools.partial(_part, place=(indices.index(setting), seed)), train_states)
@@ -51,33 +52,6 @@ class Sweep(NamedTuple):
                 columns |= {f"{name} {field}": value for field, value in found._asdict().items()}
         return columns
 
-    def compare(
-        self, first: int, second: int, metric: str, *, test: Callable[[Any, Any], Comparison] = paired_t_test
-    ) -> Comparison:
-        """Whether one setting's last value of a metric differs from another's, in pairs: both were trained with the same seeds.
-
-        Args:
-          first: a setting, by its place.
-          second: another.
-          metric: a name in the history.
-          test: from the values of the first and of the second over seeds; any of the paired tests of `jdl.metrics`.
-
-        Returns:
-          A Comparison: the first less the second, with an interval, and a p-value. With many comparisons, some come out small by
-          chance: multiply p-values by how many there are (Bonferroni).
-
-        Raises:
-          KeyError: if there is no such metric.
-          IndexError: if there is no such setting.
-          ValueError: if there is only one seed.
-        """
-        if metric not in self.history or "/" not in metric:
-            raise KeyError(f"sweep: metrics are {sorted(name for name in self.history if '/' in name)}, got {metric!r}")
-        last = self.history[metric][-1]
-        if wrong := [setting for setting in (first, second) if not 0 <= setting < len(last)]:
-            raise IndexError(f"sweep: there are {len(last)} settings, got {wrong[0]}")
-        return test(last[first], last[second])
-
 
 def sweep(
     make_run: Callable[..., Run],
@@ -91,6 +65,7 @@ def sweep(
     checkpoint: Every | None = every(seconds=300),
     block: int | None = None,
     exact: bool = False,
+    callbacks: Sequence[Callback] = (),
     progress: bool = True,
 ) -> Sweep:
     """Trains every setting with every seed, as many at once as fit in memory, in one program.
@@ -114,6 +89,7 @@ def sweep(
       checkpoint: as in `fit`.
       block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans.
       exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
+      callbacks: as in `fit`, told of each block, one after the other.
       progress: whether to show a progress bar for each block.
 
     Returns:
@@ -139,15 +115,18 @@ def sweep(
     """
     _check.positive("sweep", epochs=epochs, **({} if block is None else {"block": block}))
     keys = _keys(seeds)
-    settings, size = alike_in_length("sweep", hyperparameters or {})
-    groups, histories = [], []
-    for number, indices in enumerate(_alike(settings, size)):
+    settings, size = _settings(hyperparameters or {})
+    groups, histories, alike = [], [], _alike(settings, size)
+    if folder is not None:
+        write_sweep(Path(folder), settings, len(keys), alike)
+    for number, indices in enumerate(alike):
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
         varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
         group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
         measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
         place = None if folder is None else Path(folder) / f"group-{number}"
-        train_states, history = group.trained(data, measure, block, place, epochs=epochs, checkpoint=checkpoint, progress=progress)
+        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress}
+        train_states, history = group.trained(data, measure, block, place, **options)
         groups.append((indices, train_states))
         histories.append(history)
     order = np.argsort([i for indices, _ in groups for i in indices])
@@ -207,12 +186,12 @@ def _keys(seeds: Any) -> jax.Array:
     return seeds
 
 
-def alike_in_length(name: str, hyperparameters: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
+def _settings(hyperparameters: Mapping[str, Any]) -> tuple[dict[str, list[Any]], int]:
     """Hyperparameters as lists of one length, and that length."""
-    settings = {key: list(values) for key, values in hyperparameters.items()}
-    lengths = {key: len(values) for key, values in settings.items()} or {"": 1}
+    settings = {name: list(values) for name, values in hyperparameters.items()}
+    lengths = {name: len(values) for name, values in settings.items()} or {"": 1}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise ValueError(f"{name}: hyperparameters must have an entry for each setting, these have {lengths}; search.grid combines")
+        raise ValueError(f"sweep: hyperparameters must have an entry for each setting, these have {lengths}; search.grid combines")
     return settings, next(iter(lengths.values()))
 
 

@@ -109,10 +109,7 @@ def _transport(costs: jax.Array, p: jax.Array, q: jax.Array, epsilon: jax.Array,
     log_p, log_q = (jnp.where(share > 0, jnp.log(jnp.where(share > 0, share, 1)), -jnp.inf) for share in (p, q))
 
     def soft_minimum(costs: jax.Array, log_shares: jax.Array) -> jax.Array:
-        log_shares = jnp.expand_dims(log_shares, 0)
-        least = jax.lax.stop_gradient(jnp.where(log_shares > -jnp.inf, costs, jnp.inf).min(1, keepdims=True))
-        excess = (costs - least) / epsilon  # of the least exactly 0, however large costs are
-        return least.squeeze(1) - epsilon * jax.nn.logsumexp(log_shares - excess, 1)
+        return -epsilon * jax.nn.logsumexp(jnp.expand_dims(log_shares, 0) - costs / epsilon, 1)
 
     @jax.checkpoint  # or every iteration would keep a matrix for the backward pass
     def update(potentials: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:

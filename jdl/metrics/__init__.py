@@ -64,9 +64,6 @@ from jdl.metrics._retrieval import mean_reciprocal_rank as mean_reciprocal_rank
 from jdl.metrics._retrieval import ndcg as ndcg
 from jdl.metrics._rouge import rouge_l as rouge_l
 from jdl.metrics._top_k import top_k_accuracy as top_k_accuracy
-from jdl.metrics._uncertainty import Uncertainty as Uncertainty
-from jdl.metrics._uncertainty import classification_uncertainty as classification_uncertainty
-from jdl.metrics._uncertainty import gaussian_uncertainty as gaussian_uncertainty
 from jdl.metrics._word_errors import edit_distance as edit_distance
 from jdl.metrics._word_errors import word_error_counts as word_error_counts
 from jdl.metrics._word_errors import word_error_rate as word_error_rate

@@ -4,11 +4,6 @@ from jdl.search._axes import Axis as Axis
 from jdl.search._axes import choice as choice
 from jdl.search._axes import log_uniform as log_uniform
 from jdl.search._axes import uniform as uniform
-from jdl.search._brackets import Bracket as Bracket
-from jdl.search._brackets import hyperband as hyperband
 from jdl.search._designs import grid as grid
 from jdl.search._designs import random as random
 from jdl.search._designs import sobol as sobol
-from jdl.search._explore import Explore as Explore
-from jdl.search._explore import perturb as perturb
-from jdl.search._explore import resample as resample

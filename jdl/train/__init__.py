@@ -1,7 +1,6 @@
 """Floor 4: the pure part of training. An objective, a step, a run: each a pair of pure functions, each made from the one before."""
 
 from jdl.train._accumulate import accumulate as accumulate
-from jdl.train._asynchronous_halving import asynchronous_halving as asynchronous_halving
 from jdl.train._average import average as average
 from jdl.train._average import averaged as averaged
 from jdl.train._average import stochastic_weight_average as stochastic_weight_average
@@ -9,31 +8,18 @@ from jdl.train._early_stopping import EarlyStopping as EarlyStopping
 from jdl.train._early_stopping import Progress as Progress
 from jdl.train._early_stopping import early_stopping as early_stopping
 from jdl.train._evaluate import evaluate as evaluate
-from jdl.train._folds import Folds as Folds
-from jdl.train._folds import evaluate_on_folds as evaluate_on_folds
-from jdl.train._folds import folds as folds
-from jdl.train._folds import run_on_folds as run_on_folds
-from jdl.train._halving import Halving as Halving
-from jdl.train._halving import successive_halving as successive_halving
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled
-from jdl.train._population_based import exploit_and_explore as exploit_and_explore
-from jdl.train._population_based import population_based as population_based
 from jdl.train._run import Run as Run
 from jdl.train._run import population as population
 from jdl.train._run import run as run
 from jdl.train._skip import skip_nonfinite as skip_nonfinite
-from jdl.train._snapshots import predict_members as predict_members
-from jdl.train._snapshots import snapshot_members as snapshot_members
-from jdl.train._snapshots import snapshots as snapshots
 from jdl.train._soup import greedy_soup as greedy_soup
 from jdl.train._soup import soup as soup
 from jdl.train._state import TrainState as TrainState
 from jdl.train._step import Step as Step
 from jdl.train._step import augment as augment
 from jdl.train._step import step as step
-from jdl.train._stop_early import best as best
-from jdl.train._stop_early import stop_early as stop_early
 from jdl.train._swag import swag as swag
 from jdl.train._swag import swag_sample as swag_sample

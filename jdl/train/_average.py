@@ -41,8 +41,8 @@ def average(step: Step, decay: float | jax.Array, *, debias: bool = False) -> St
     """
     _check.within("average", 0, 1, decay=decay)
 
-    def init(train_state: TrainState) -> dict[str, Any]:
-        return {"params": wide(train_state.params), "weight": jnp.zeros(()) if debias else jnp.ones(())}
+    def init(params: Any) -> dict[str, Any]:
+        return {"params": wide(params), "weight": jnp.zeros(()) if debias else jnp.ones(())}
 
     def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
         weight = decay * average["weight"] + (1 - decay) if debias else average["weight"]
@@ -87,8 +87,8 @@ def stochastic_weight_average(step: Step, *, start: int | jax.Array, every: int 
     """
     _check.within("stochastic_weight_average", 1, float("inf"), start=start, every=every)
 
-    def init(train_state: TrainState) -> dict[str, Any]:
-        return {"params": wide(train_state.params), "count": jnp.zeros((), jnp.int32)}
+    def init(params: Any) -> dict[str, Any]:
+        return {"params": wide(params), "count": jnp.zeros((), jnp.int32)}
 
     def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
         taken = visited(train_state.step, start, every)
@@ -130,13 +130,13 @@ def averaged(train_state: TrainState, name: str | None = None) -> TrainState:
 
 
 def keeping(name: str, step: Step, init: Any, update: Any) -> Step:
-    """A step that also keeps `averages[name]`: `init(train_state)`, then `update(average, train_state)` after each step."""
+    """A step that also keeps `averages[name]`: `init(params)`, then `update(average, train_state)` after each step."""
 
     def begin(key: jax.Array, batch: Any) -> TrainState:
         train_state = step.init(key, batch)
         if name in train_state.averages:
             raise ValueError(f"{name}: the step keeps such an average already")
-        return train_state.replace(averages=train_state.averages | {name: init(train_state)})
+        return train_state.replace(averages=train_state.averages | {name: init(train_state.params)})
 
     def proceed(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         train_state, metrics = step.update(train_state, batch)

@@ -1,6 +1,5 @@
 """Metrics over data that training doesn't see."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -41,22 +40,18 @@ def evaluate(objective: Objective, data: Any, *, batch_size: int = 1024) -> jax.
     rows(data)
 
     def measure(data: Any, train_state: TrainState) -> dict[str, jax.Array]:
+        size = rows(data)
+        batch = min(batch_size, size)
+        whole = size - size % batch
+
         def of(samples: Any) -> dict[str, jax.Array]:
             return objective.apply(train_state.params, train_state.state, samples, None, train=False)[1][1]
 
-        return over_batches(of, data, batch_size)
+        batches = jax.tree.map(lambda a: a[:whole].reshape(-1, batch, *a.shape[1:]), data)
+        metrics = jax.tree.map(lambda m: m.mean(0), jax.lax.map(of, batches))
+        if whole == size:
+            return metrics
+        rest = of(jax.tree.map(lambda a: a[whole:], data))
+        return jax.tree.map(lambda m, r: (m * whole + r * (size - whole)) / size, metrics, rest)
 
     return jax.tree_util.Partial(measure, jax.tree.map(jnp.asarray, data))
-
-
-def over_batches(of: Callable[[Any], dict[str, jax.Array]], data: Any, batch_size: int) -> dict[str, jax.Array]:
-    """What `of` measures of each batch, averaged over samples."""
-    size = rows(data)
-    batch = min(batch_size, size)
-    whole = size - size % batch
-    batches = jax.tree.map(lambda a: a[:whole].reshape(-1, batch, *a.shape[1:]), data)
-    metrics = jax.tree.map(lambda m: m.mean(0), jax.lax.map(of, batches))
-    if whole == size:
-        return metrics
-    rest = of(jax.tree.map(lambda a: a[whole:], data))
-    return jax.tree.map(lambda m, r: (m * whole + r * (size - whole)) / size, metrics, rest)

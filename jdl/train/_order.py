@@ -6,7 +6,7 @@ import jax.numpy as jnp
 _ROUNDS = 6
 
 
-def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, most: int | None = None) -> jax.Array:
+def shuffled(key: jax.Array, positions: jax.Array, size: int) -> jax.Array:
     """Where a random permutation of 0..size-1 sends the given positions.
 
     A Feistel network permutes the numbers of as many bits as `size` needs; what falls outside is sent through again until it falls
@@ -15,8 +15,7 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
     Args:
       key: a typed key; it decides the permutation.
       positions: integers in 0..size-1, of any shape.
-      size: length of the permutation, at most 2**31; may be traced if `most` is given.
-      most: what `size` is at most; permutations of one size, but other bounds, may differ.
+      size: length of the permutation, at most 2**31.
 
     Returns:
       int32 integers in 0..size-1, of the shape of `positions`; distinct for distinct positions.
@@ -29,9 +28,7 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
 
     Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", https://doi.org/10.1007/3-540-45760-7_9.
     """
-    most = int(size) if most is None else most
-    size = size.astype(jnp.uint32) if isinstance(size, jax.Array) else size
-    bits = max(2, (most - 1).bit_length())
+    bits = max(2, (size - 1).bit_length())
     low, high = bits // 2, bits - bits // 2
     keys = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 

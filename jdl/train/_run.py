@@ -12,8 +12,6 @@ from jdl.train._order import shuffled
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
-_MEMBERS = "jdl members"  # the axis of a population
-
 
 class Run(NamedTuple):
     """A pair of pure functions.
@@ -70,32 +68,19 @@ def run(step: Step, *, batch_size: int) -> Run:
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("run", steps=steps)
         size = rows(data)
-        return in_order(step, lambda key, at: shuffled(key, at, size), size, batch_size, train_state, data, steps)
+
+        def one(train_state: TrainState, _: None):
+            positions = train_state.position + jnp.arange(batch_size)
+            indices = shuffled(derive(train_state.key, "order", train_state.epoch), positions, size)
+            batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
+            train_state, metrics = step.update(train_state, batch)
+            position = train_state.position + batch_size
+            full = position + batch_size > size
+            return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
+
+        return jax.lax.scan(one, train_state, length=steps)
 
     return Run(init, advance)
-
-
-def in_order(
-    step: Step,
-    choose: Callable[[jax.Array, jax.Array], jax.Array],
-    size: int,
-    batch_size: int,
-    train_state: TrainState,
-    data: Any,
-    steps: int,
-) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Takes steps through epochs of `size` samples; `choose(key, positions)` says which, from the key of an epoch."""
-
-    def one(train_state: TrainState, _: None):
-        positions = train_state.position + jnp.arange(batch_size)
-        indices = choose(derive(train_state.key, "order", train_state.epoch), positions)
-        batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
-        train_state, metrics = step.update(train_state, batch)
-        position = train_state.position + batch_size
-        full = position + batch_size > size
-        return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
-
-    return jax.lax.scan(one, train_state, length=steps)
 
 
 def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any] | None = None, *, exact: bool = False) -> Run:
@@ -133,7 +118,7 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
         raise ValueError(f"population: hyperparameters must have one length, that of members, got {_check.describe(each)}")
 
     def over_members(function: Callable, *trees: Any) -> Any:
-        return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function, axis_name=_MEMBERS)(*trees)
+        return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function)(*trees)
 
     def init(keys: jax.Array, data: Any) -> TrainState:
         def one(key: jax.Array, own: dict[str, jax.Array]) -> TrainState:
@@ -152,29 +137,6 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
         return over_members(one, train_state)
 
     return Run(init, advance)
-
-
-def any_member(flag: jax.Array) -> jax.Array:
-    """Whether a flag is set for any member of the population: one for all, so that `lax.cond` stays a branch under `vmap`.
-
-    Where there is no population, the flag itself.
-    """
-    try:
-        return jax.lax.pmax(flag.astype(jnp.int32), _MEMBERS) > 0
-    except NameError:
-        return flag
-
-
-def branch(flag: jax.Array, first: Callable, second: Callable, train_state: TrainState) -> TrainState:
-    """`lax.cond` between two functions of a train state, whose key never changes.
-
-    It goes in as plain data and doesn't come out, since `vmap` makes selections of a branch, which would use keys twice.
-    """
-    key, rest = train_state.key, train_state.replace(key=None)
-    wrap = lambda data: jax.random.wrap_key_data(data, impl=jax.random.key_impl(key))
-    plain = lambda function: lambda data, rest: function(rest.replace(key=wrap(data))).replace(key=None)
-    data = jax.random.key_data(jax.random.clone(key))
-    return jax.lax.cond(flag, plain(first), plain(second), data, rest).replace(key=key)
 
 
 def _made(make: Callable[..., Run], own: dict[str, jax.Array]) -> Run:

@@ -46,11 +46,10 @@ def swag(step: Step, *, start: int | jax.Array, every: int | jax.Array = 1, rank
     _check.positive("swag", rank=rank)
     _check.within("swag", 2, float("inf"), rank=rank)
 
-    def init(train_state: TrainState) -> dict[str, Any]:
-        params = wide(train_state.params)
-        zeros = jax.tree.map(jnp.zeros_like, params)
+    def init(params: Any) -> dict[str, Any]:
+        zeros = jax.tree.map(jnp.zeros_like, wide(params))
         deviations = jax.tree.map(lambda x: jnp.zeros((rank, *x.shape), x.dtype), zeros)
-        return {"params": params, "squares": zeros, "deviations": deviations, "count": jnp.zeros((), jnp.int32)}
+        return {"params": wide(params), "squares": zeros, "deviations": deviations, "count": jnp.zeros((), jnp.int32)}
 
     def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
         taken = visited(train_state.step, start, every)

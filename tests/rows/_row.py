@@ -36,7 +36,7 @@ class Row:
     misfits: tuple[tuple[jax.ShapeDtypeStruct, str], ...] = ()
     draws: bool = False
     below: int = 5
-    often: bool = False
+    often: bool = True
 
     @property
     def floats(self) -> bool:

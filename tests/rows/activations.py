@@ -7,8 +7,10 @@ from jdl.layer import Layer
 from rows._row import INTEGERS, SCALAR, Row, array
 
 
-def _row(name: str, make: Callable[[], Layer], says: str, *wrong, misfits=(), draws=False) -> Row:
-    return Row(name, make, wrong=((INTEGERS[0], f"{says}: x must be a {INTEGERS[1]}"), *wrong), misfits=misfits, draws=draws)
+def _row(name: str, make: Callable[[], Layer], says: str, *wrong, misfits=(), draws=False, often=False) -> Row:
+    return Row(
+        name, make, wrong=((INTEGERS[0], f"{says}: x must be a {INTEGERS[1]}"), *wrong), misfits=misfits, draws=draws, often=often
+    )
 
 
 def _scalar(says: str):
@@ -44,11 +46,12 @@ ROWS = (
     _row("tanh_shrink", lambda: L.function(L.tanh_shrink), "tanh_shrink"),
     _row("softmin", lambda: L.function(L.softmin), "softmin"),
     _row("sparsemax", lambda: L.function(L.sparsemax), "sparsemax", _scalar("sparsemax")),
-    _row("entmax15", lambda: L.function(L.entmax15), "entmax15", _scalar("entmax15")),
+    _row("entmax15", lambda: L.function(L.entmax15), "entmax15", _scalar("entmax15"), often=True),
     Row(
         "rezero",
         lambda: L.rezero(L.dense(6)),
         wrong=((array(4, 5), r"rezero: shapes differ: x is float32\[4, 5\], layer is float32\[4, 6\]|dense: kernel takes 6"),),
         misfits=((array(4, 5), "dense: kernel takes 6 features"),),
+        often=False,
     ),
 )

@@ -20,6 +20,7 @@ ROWS = (
         SEQUENCES,
         wrong=(RANK, INTEGERS),
         misfits=(OTHER,),
+        often=False,
     ),
     Row(
         "mixture_of_experts_with_capacity",
@@ -28,15 +29,17 @@ ROWS = (
         ),
         SEQUENCES,
         draws=True,
+        often=False,
     ),
-    Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY)),
-    Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY)),
+    Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY), often=False),
+    Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY), often=False),
     Row(
         "linear_attention",
         lambda: first(L.linear_attention(2, causal=True)),
         SEQUENCES,
         wrong=(RANK, INTEGERS, (array(4, 5, 7), "2 heads don't divide the features of float32")),
         misfits=(OTHER,),
+        often=False,
     ),
     Row(
         "position_embedding",
@@ -44,5 +47,6 @@ ROWS = (
         SEQUENCES,
         wrong=(RANK, INTEGERS, (array(4, 7, 8), "there are 6 positions, x is float32")),
         misfits=((array(4, 5, 12), "vectors have 8 features, x is float32"),),
+        often=False,
     ),
 )

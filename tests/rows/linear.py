@@ -20,7 +20,7 @@ FLOATS = ((array(4, 2), r"embedding.*: ids must be integers, got float32\[4, 2\]
 
 
 def _gated(name: str, make: Callable[[], Layer]) -> Row:
-    return Row(name, make, wrong=_wrong("gated_mlp"), misfits=NARROW)
+    return Row(name, make, wrong=_wrong("gated_mlp"), misfits=NARROW, often=False)
 
 
 def _tied() -> Layer:
@@ -57,24 +57,26 @@ ROWS = (
         lambda: L.einsum("...gd,gdk->...gk", (2, 3, 2), bias_axes="g"),
         (array(4, 2, 3),),
         wrong=((array(3), r"einsum: .* takes x as \(\.\.\., g=2, d=3\), got float32\[3\]"),),
+        often=False,
     ),
-    Row("bilinear", lambda: L.bilinear(3), (array(4, 2, 3), array(4, 2, 2))),
-    Row("bias", L.bias, wrong=_wrong("bias"), misfits=((array(4, 5), r"add_bias: .*\[6\] does not fit .*\[4, 5\]"),)),
-    Row("embedding_with_padding", lambda: L.embedding(6, 3, padding_index=5), (IDS,), wrong=FLOATS),
+    Row("bilinear", lambda: L.bilinear(3), (array(4, 2, 3), array(4, 2, 2)), often=False),
+    Row("bias", L.bias, wrong=_wrong("bias"), misfits=((array(4, 5), r"add_bias: .*\[6\] does not fit .*\[4, 5\]"),), often=False),
+    Row("embedding_with_padding", lambda: L.embedding(6, 3, padding_index=5), (IDS,), wrong=FLOATS, often=False),
     Row("embedding_one_hot", lambda: L.embedding(5, 3, one_hot=True), (IDS,), wrong=FLOATS),
-    Row("embedding_tied", _tied, (IDS,)),
-    Row("embedding_bag", lambda: L.embedding_bag(5, 3), (IDS,), wrong=FLOATS),
+    Row("embedding_tied", _tied, (IDS,), often=False),
+    Row("embedding_bag", lambda: L.embedding_bag(5, 3), (IDS,), wrong=FLOATS, often=False),
     Row(
         "embedding_bag_weighted",
         lambda: L.embedding_bag(5, 3, reduction="sum"),
         (IDS, array(4, 3), array(4, 3, dtype="bool")),
+        often=False,
     ),
     Row("embedding_bag_max", lambda: L.embedding_bag(5, 3, reduction="max"), (IDS,), wrong=FLOATS),
-    Row("mlp", lambda: L.mlp((5, 3), activation=jnp.sin), wrong=_wrong("dense"), misfits=NARROW),
-    Row("mlp_with_dropout", lambda: L.mlp((5, 4, 3), dropout=0.5, activate_last=True), draws=True),
+    Row("mlp", lambda: L.mlp((5, 3), activation=jnp.sin), wrong=_wrong("dense"), misfits=NARROW, often=False),
+    Row("mlp_with_dropout", lambda: L.mlp((5, 4, 3), dropout=0.5, activate_last=True), draws=True, often=False),
     _gated("gated_mlp", lambda: L.gated_mlp(5, features=3, activation=jax.nn.sigmoid, bias=True)),
     _gated("swiglu", lambda: L.swiglu(5)),
     _gated("geglu", lambda: L.geglu(5)),
     _gated("reglu", lambda: L.reglu(5)),
-    Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW),
+    Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW, often=False),
 )

@@ -13,9 +13,9 @@ from jdl.layer import Layer
 from rows._row import IMAGES, INTEGERS, RANK, Row, array
 
 
-def _row(name: str, make: Callable[[], Layer], says: str, x: jax.ShapeDtypeStruct = IMAGES[0], **facts) -> Row:
+def _row(name: str, make: Callable[[], Layer], says: str, x: jax.ShapeDtypeStruct = IMAGES[0], often: bool = False, **facts) -> Row:
     wrong = (array(4, 2), rf"{says}: x must be .*{RANK}"), (INTEGERS[0], f"{says}: x must be .*|{says}: x must be a {INTEGERS[1]}")
-    return Row(name, make, (x,), wrong, **facts)
+    return Row(name, make, (x,), wrong, often=often, **facts)
 
 
 def _masked(pool: Callable) -> Callable[[], Layer]:
@@ -40,11 +40,11 @@ ROWS = (
     _row("avg_pool_masked", _masked(lambda x, mask: F.avg_pool(x, 2, mask=mask)), "avg_pool"),
     _row("sum_pool", lambda: L.sum_pool(2), "sum_pool"),
     _row("lp_pool", lambda: L.lp_pool((2, 3), power=3, stride=1), "lp_pool"),
-    _row("soft_pool", lambda: L.soft_pool(3, stride=2, padding="SAME"), "soft_pool"),
+    _row("soft_pool", lambda: L.soft_pool(3, stride=2, padding="SAME"), "soft_pool", often=True),
     _row("adaptive_avg_pool", lambda: L.adaptive_avg_pool((4, 2)), "adaptive_avg_pool"),
     _row("adaptive_max_pool", lambda: L.adaptive_max_pool((4, 2)), "adaptive_max_pool"),
     _row("spatial_pyramid_pool", lambda: L.spatial_pyramid_pool((1, 2, (3, 4))), "spatial_pyramid_pool"),
-    _row("max_unpool", lambda: L.function(_unpooled), "max_pool_with_indices"),
+    _row("max_unpool", lambda: L.function(_unpooled), "max_pool_with_indices", often=True),
     _row("fractional_max_pool", lambda: L.fractional_max_pool(2, ratio=0.6), "fractional_max_pool", draws=True),
     _row("global_max_pool_masked", _masked(F.global_max_pool), "global_max_pool"),
     _row("global_avg_pool_masked", _masked(F.global_avg_pool), "global_avg_pool"),
@@ -58,7 +58,8 @@ ROWS = (
             (array(4, 6, 3), "attention_pool: scores must be|dense: kernel takes 4 features"),
         ),
         misfits=((array(4, 6, 6), "dense: kernel takes 4 features"),),
+        often=False,
     ),
     _row("attention_pool_gated", lambda: L.attention_pool(5, gated=True), "attention_pool"),
-    Row("roi_align", lambda: L.roi_align((2, 3)), (*IMAGES, array(4, 2, 4))),
+    Row("roi_align", lambda: L.roi_align((2, 3)), (*IMAGES, array(4, 2, 4)), often=False),
 )

@@ -28,27 +28,27 @@ def _triangle(shape: tuple[int, ...]) -> np.ndarray:
 
 ROWS = (
     _dense("weight_norm", lambda: L.weight_norm(L.dense(3))),
-    Row("weight_norm_of_a_chain", lambda: L.weight_norm(_chain()), IMAGES),
-    Row("weight_norm_in_repeat", lambda: L.repeat(L.weight_norm(L.dense(6)), 2)),
+    Row("weight_norm_of_a_chain", lambda: L.weight_norm(_chain()), IMAGES, often=False),
+    Row("weight_norm_in_repeat", lambda: L.repeat(L.weight_norm(L.dense(6)), 2), often=False),
     _dense("spectral_norm", lambda: L.spectral_norm(L.dense(1), steps=2)),
     _dense("orthogonal", lambda: L.orthogonal(L.dense(3)), often=True),
-    Row("orthogonal_wide", lambda: L.orthogonal(L.dense(8))),
+    Row("orthogonal_wide", lambda: L.orthogonal(L.dense(8)), often=False),
     _dense("weight_standardization", lambda: L.weight_standardization(L.dense(3))),
-    Row("weight_standardization_of_a_chain", lambda: L.weight_standardization(_chain()), IMAGES),
+    Row("weight_standardization_of_a_chain", lambda: L.weight_standardization(_chain()), IMAGES, often=False),
     _dense("drop_connect", lambda: L.drop_connect(L.dense(3), 0.5), draws=True),
     Row(
         "drop_connect_of_a_chain",
         lambda: L.drop_connect(L.chain(L.dense(6), L.dropout(0.5), jnp.sin, L.repeat(L.dense(6), 2)), 0.5),
         draws=True,
+        often=False,
     ),
     _dense("mask_kernel", lambda: L.mask_kernel(L.dense(3), _triangle)),
     _dense("lora", lambda: L.lora(L.dense(3), 2, alpha=3.0)),
-    Row("lora_of_a_chain", lambda: L.lora(_chain(), 1), IMAGES),
+    Row("lora_of_a_chain", lambda: L.lora(_chain(), 1), IMAGES, often=False),
     Row(
         "transforms_in_transforms",
         lambda: L.lora(L.drop_connect(L.weight_norm(L.weight_standardization(L.dense(3))), 0.5), 2),
         draws=True,
-        often=True,
     ),
     _dense("ensemble", lambda: L.chain(L.ensemble(L.chain(L.dense(3), L.dropout(0.3)), 2), lambda y: y.mean(0)), draws=True),
 )
