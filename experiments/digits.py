@@ -101,9 +101,9 @@ def main(config: Config) -> float:
 
 
 def write(folder: Path, config: Config, history: dict, probabilities: np.ndarray, test_data: tuple[jax.Array, jax.Array]) -> None:
-    """Leaves config and plots beside the metrics."""
+    """Leaves the script's arguments, plots and a report beside the metrics."""
     images, labels = map(np.asarray, test_data)
-    (folder / "config.json").write_text(json.dumps(dataclasses.asdict(config), default=str, indent=2) + "\n")
+    (folder / "arguments.json").write_text(json.dumps(dataclasses.asdict(config), default=str, indent=2) + "\n")
     for metric in ("loss", "accuracy"):
         curves = report.curves(history, [f"train/{metric}", f"evaluate/{metric}"], title=f"{config.seeds} seeds: mean and range")
         curves.savefig(folder / f"{metric}.png", dpi=150)
@@ -117,6 +117,7 @@ def write(folder: Path, config: Config, history: dict, probabilities: np.ndarray
     captions = [f"a {labels[i]}, likest {mean[i].argmax()}\nwrong in {(guesses[:, i] != labels[i]).mean():.0%}" for i in worst]
     title = f"test images whose label is least probable; how many of {config.seeds} seeds are wrong"
     report.images(images[worst], captions, title=title).savefig(folder / "mistakes.png", dpi=150)
+    report.html(folder)
 
 
 if __name__ == "__main__":

@@ -633,7 +633,7 @@ def test_lines_wait_for_space(tmp_path, key, monkeypatch):
 
     def full_once(descriptor, content):
         calls.append(content)
-        if len(calls) == 4:  # after run.json and the file without lines: the second line
+        if len(calls) == 6:  # after run.json, config.json, environment.json and the file without lines: the second line
             os.write(descriptor, content[:5])
             raise OSError(28, "No space left on device")
         write_all(descriptor, content)

@@ -27,9 +27,10 @@ def test_digits_on_few_steps(tmp_path):
 
     (folder,) = (tmp_path / "runs").iterdir()
     names = {path.name for path in folder.iterdir()}
-    left_by_fit = {"metrics.jsonl", "run.json", "checkpoints"}
-    assert names == left_by_fit | {"config.json", "accuracy.png", "loss.png", "confusion.png", "mistakes.png"}
-    assert json.loads((folder / "config.json").read_text())["seeds"] == 2
+    left_by_fit = {"metrics.jsonl", "run.json", "config.json", "environment.json", "checkpoints"}
+    plots = {"accuracy.png", "loss.png", "confusion.png", "mistakes.png"}
+    assert names == left_by_fit | plots | {"arguments.json", "report.html"}
+    assert json.loads((folder / "arguments.json").read_text())["seeds"] == 2
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [14, 28] and len(lines[0]["evaluate/accuracy"]) == 2
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in names if name.endswith("png"))

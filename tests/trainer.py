@@ -7,6 +7,7 @@ It prints a line of JSON at the end: digests of all that a run decides. What is 
 - `kill`: SIGKILL when that many calls to the file system were made by a save (negative: right after that call).
 - `errno`: that error instead, at `fail`, a list of such calls; or at all of them.
 - `kill_step`: SIGKILL at the first look at the device at this step or later.
+- `stall`: it hangs at that step, under a `watchdog` of that many seconds.
 - `signal`, `phase`: that signal to itself, in "init", "compile", "train" (from step `from_step` on), "evaluate" or "save"; and once
   more `again` seconds later.
 """
@@ -148,7 +149,7 @@ def main(arguments: dict) -> None:
     import optax
 
     import jdl
-    from jdl import checkpoint, losses, train
+    from jdl import checkpoint, losses, report, train
     from jdl import layers as L
     from jdl.loop import _drive
 
@@ -177,6 +178,8 @@ def main(arguments: dict) -> None:
         evaluate=evaluate,
         folder=arguments["folder"],
         checkpoint=plan,
+        callbacks=[report.csv_log("metrics.csv"), report.tensorboard_log("tensorboard")] if "logs" in arguments else [],
+        watchdog=arguments.get("watchdog"),
         progress=False,
     )
     print(json.dumps(digests(train_state, history)), flush=True)
@@ -204,6 +207,8 @@ def disturb(arguments: dict) -> None:
     chunk, lower = _drive._chunk, _fit.programs
 
     def watched(advance, journey, *rest):
+        if journey.step >= arguments.get("stall", float("inf")):
+            threading.Event().wait()
         found = chunk(before("train", advance) if journey.step >= arguments.get("from_step", 0) else advance, journey, *rest)
         if at and journey.step >= at:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import os
 import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -30,6 +32,41 @@ def write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def grow(path: Path, content: bytes) -> Callable[[bytes], None]:
+    """Makes a file, replacing an old one whole or not at all, and gives what adds to it; its folder is made if need be.
+
+    What can't be added, on a full disk, is kept and written with the next, with a warning.
+    """
+    os.makedirs(path.parent, exist_ok=True)
+    write(path, content)
+    end, pending = len(content), b""
+
+    def add(more: bytes) -> None:
+        nonlocal end, pending
+        pending += more
+        try:
+            _put(path, end, pending)
+        except OSError as error:
+            warnings.warn(f"fit: {path} could not be written, and will be with the next line: {error}", stacklevel=3)
+        else:
+            end, pending = end + len(pending), b""
+
+    return add
+
+
+def _put(path: Path, start: int, content: bytes) -> None:
+    """Writes from a place on, all of it or nothing."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.lseek(descriptor, start, os.SEEK_SET)
+        write_all(descriptor, content)
+    except OSError:
+        os.ftruncate(descriptor, start)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def sync(path: str | Path) -> None:

@@ -64,21 +64,25 @@ class Checkpoints:
         every = self._plan and self._plan.steps
         return every - step % every if every else np.iinfo(np.int32).max
 
-    def after_chunk(self, journey: Journey) -> None:
-        """Saves if the plan says so, and warns if the last one could not be written."""
-        if self._saver is not None:
-            self._warn(self._saver.check)
-            if self._due(journey):
-                self._warn(self._saver.wait)
-                self._save(self._saver, journey)
+    def after_chunk(self, journey: Journey) -> bool:
+        """Saves if the plan says so, and warns if the last one could not be written; says whether a save was begun."""
+        if self._saver is None:
+            return False
+        self._warn(self._saver.check)
+        if not self._due(journey):
+            return False
+        self._warn(self._saver.wait)
+        return self._save(self._saver, journey)
 
-    def last(self, journey: Journey) -> None:
-        """Saves if a step was taken, and waits until it is on the disk; raises SaveError if it can't be."""
-        if self._saver is not None and journey.step:
-            self._warn(self._saver.wait)
-            self._save(self._saver, journey)
-            with _unless_there():
-                self._saver.wait()
+    def last(self, journey: Journey) -> bool:
+        """Saves if a step was taken since the last save, and waits until it is on the disk; raises SaveError if it can't be."""
+        if self._saver is None or not journey.step:
+            return False
+        self._warn(self._saver.wait)
+        saved = self._save(self._saver, journey)
+        with _unless_there():
+            self._saver.wait()
+        return saved
 
     def whereabouts(self, journey: Journey) -> str:
         """Where a run stands that was stopped."""
@@ -92,10 +96,12 @@ class Checkpoints:
             or (plan.epochs is not None and epoch > self._epoch and epoch % plan.epochs == 0)
         )
 
-    def _save(self, saver: Saver, journey: Journey) -> None:
-        if self._saved != journey.step:
-            saver.save(journey.step, journey.tree(), metrics=journey.metrics(), info=journey.info())
-            self._saved, self._epoch, self._time = journey.step, len(journey.records), time.perf_counter()
+    def _save(self, saver: Saver, journey: Journey) -> bool:
+        if self._saved == journey.step:
+            return False
+        saver.save(journey.step, journey.tree(), metrics=journey.metrics(), info=journey.info())
+        self._saved, self._epoch, self._time = journey.step, len(journey.records), time.perf_counter()
+        return True
 
     def _warn(self, ask: Callable[[], None]) -> None:
         try:

@@ -1,9 +1,10 @@
-"""Drives compiled programs to the last epoch: chunks of about a second, evaluation, records, checkpoints, signals."""
+"""Drives compiled programs to the last epoch: chunks of about a second, evaluation, records, checkpoints, callbacks, signals."""
 
 import contextlib
 import dataclasses
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jdl.checkpoint import Every, SaveError
-from jdl.loop._checkpoints import opened
+from jdl.checkpoint import Every, SaveError, _files
+from jdl.loop._about import write_about, write_end
+from jdl.loop._checkpoints import Checkpoints, opened
 from jdl.loop._journey import Journey, history
-from jdl.loop._lines import metric_lines
 from jdl.loop._programs import Programs, owned
 from jdl.loop._progress import Progress
 from jdl.loop._signals import caught_signals, stop
+from jdl.loop._watchdog import watchdog
+from jdl.report import Event
+from jdl.report._logs import json_line
 from jdl.train import TrainState
 from jdl.train._run import rows
 
 _CHUNK = 1.0  # seconds between two looks at the device
 
 History = dict[str, np.ndarray]
+Callback = Callable[[Event], None]
 
 
 def drive(
@@ -36,15 +41,19 @@ def drive(
     folder: str | Path | None,
     checkpoint: Every | None,
     progress: bool,
+    callbacks: Sequence[Callback] = (),
+    watch: float | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> tuple[TrainState, History]:
-    """What `fit` says that it does; `prepare(train_state, data)` lowers its programs."""
+    """What `fit` says that it does; `prepare(train_state, data)` lowers its programs, `config` goes into the folder."""
     size = rows(data)
     data = jax.tree.map(jnp.asarray, data)
     folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
         caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
-        bar = stack.enter_context(Progress(epochs, shown=progress))
+        bar = stack.enter_context(Progress(epochs, size, shown=progress))
+        watched = stack.enter_context(watchdog(watch))
         journey = checkpoints.restore(lambda: jax.eval_shape(init, key, data)) or Journey(owned(init(key, data)))
 
         start = time.perf_counter()
@@ -52,31 +61,85 @@ def drive(
         checkpoints.identify(key, data, lowered)
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
-        write = stack.enter_context(metric_lines(folder and folder / "metrics.jsonl", journey.records))
+        write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}))
         more = lambda: len(journey.records) < epochs and caught() is None
         compiled = lowered.compile() if more() else None
         compile_seconds = time.perf_counter() - start
 
+        tell = functools.partial(_tell, callbacks, checkpoints, journey, folder)
+        tell("start")
         journey.start(lowered.zeros)
         pace = _Pace()
         while compiled and more():
             advance, measure = compiled
-            position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
+            with watched(f"a chunk of steps from step {journey.step}"):
+                position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
             bar.show(len(journey.records) + position / size)
             if journey.epoch_is_over:
-                journey.finish_epoch(jax.device_get(measure(journey.train_state)))
+                with watched(f"evaluation after step {journey.step}"):
+                    journey.finish_epoch(jax.device_get(measure(journey.train_state)))
                 bar.show(len(journey.records), journey.records[-1])
                 write(journey.records[-1])
-            checkpoints.after_chunk(journey)
+                tell("epoch")
+            with watched(f"saving step {journey.step}"):
+                saved = checkpoints.after_chunk(journey)
+            if saved:
+                tell("checkpoint")
         result = journey.train_state, history(journey.records) | {"compile_seconds": np.array(compile_seconds)}
-        try:
-            checkpoints.last(journey)
-        except SaveError as error:
-            error.result = result
-            raise
+        with _carries(result), watched(f"saving step {journey.step}"):
+            saved = checkpoints.last(journey)
+        if saved:
+            tell("checkpoint")
+        if folder is not None and compiled:
+            write_end(folder, lowered, compile_seconds)
+        tell("end")
         if number := caught():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
     return result
+
+
+@contextlib.contextmanager
+def _carries(result: tuple[TrainState, History]) -> Iterator[None]:
+    """What can't be saved is not lost."""
+    try:
+        yield
+    except SaveError as error:
+        error.result = result
+        raise
+
+
+def _opened_folder(folder: Path | None, journey: Journey, config: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+    """Writes what a folder holds from the beginning; gives what adds a record. Without a folder, nothing does."""
+    if folder is None:
+        return lambda record: None
+    write_about(folder, config, journey.step)
+    add = _files.grow(folder / "metrics.jsonl", b"".join(map(json_line, journey.records)))
+    return lambda record: add(json_line(record))
+
+
+def _tell(callbacks: Sequence[Callback], checkpoints: Checkpoints, journey: Journey, folder: Path | None, kind: str) -> None:
+    """Calls the callbacks. If one raises, the run is saved where it is, and the error says which it was."""
+    if not callbacks:
+        return
+    train_state = journey.train_state
+
+    def copy() -> TrainState:
+        if journey.train_state is not train_state:
+            raise RuntimeError("fit: this train state is gone; call event.train_state() while the callback runs")
+        return jax.tree.map(lambda a: a.copy(), train_state)
+
+    event = Event(kind, len(journey.records), journey.step, tuple(journey.records), folder, copy)
+    for callback in callbacks:
+        try:
+            callback(event)
+        except Exception as error:
+            name = getattr(callback, "__qualname__", repr(callback))
+            error.add_note(f"fit: raised by the callback {name} at {kind!r}, epoch {event.epoch}, step {event.step}")
+            try:
+                checkpoints.last(journey)
+            except SaveError as failure:
+                error.add_note(f"also: {failure}")
+            raise
 
 
 @dataclasses.dataclass

@@ -1,7 +1,7 @@
 """The Python around a run."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import jax
 from jdl import train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
-from jdl.loop._drive import History, drive
+from jdl.loop._described import described
+from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import of_members, programs
 from jdl.train import Run, TrainState
 
@@ -24,6 +25,8 @@ def fit(
     evaluate: Callable[[TrainState], dict[str, jax.Array]] | None = None,
     folder: str | Path | None = None,
     checkpoint: Every | None = every(seconds=300),
+    callbacks: Sequence[Callback] = (),
+    watchdog: float | None = None,
     progress: bool = True,
 ) -> tuple[TrainState, History]:
     """Trains: one run for one key, a population in one program for an array of keys.
@@ -43,10 +46,17 @@ def fit(
       key: a typed key, or an array of them `(members,)`.
       epochs: passes over the data; a run that is over goes on if there are more than before.
       evaluate: from a train state (of one member) to named scalars, after every epoch; see `train.evaluate`.
-      folder: where to write `metrics.jsonl`, a line for every epoch, `checkpoints/`, and `run.json`, which says whose they are;
-        made if it isn't there.
+      folder: where to write `metrics.jsonl`, a line for every epoch; `config.json`, what this was called with; `environment.json`,
+        versions, devices, flags and git commit at each start; `checkpoints/`; and `run.json`, which says whose they are. Made if it
+        isn't there.
       checkpoint: when to save in the folder and what to keep; see `checkpoint.every`. None saves nothing.
-      progress: whether to show a progress bar.
+      callbacks: functions `(event) -> None`, called in this order at the start, after each epoch and each checkpoint, and at the
+        end; see `report.Event`, `report.csv_log`, `report.tensorboard_log`. If one raises, the run is saved where it is, and the
+        error names the callback.
+      watchdog: seconds after which a chunk of steps, an evaluation or a save is taken for stalled: the stacks of all threads are
+        printed and the process ends with code 124, for whatever started it to start it again. Without, they are printed once after
+        ten minutes, or a hundred times as long as ever before, and nothing ends.
+      progress: whether to show a progress bar; a line now and then where the output is not a terminal.
 
     Returns:
       The final train state, and the history: `epoch`, `step`, `seconds` (since the first step, without breaks), `train/...` (means
@@ -54,8 +64,8 @@ def fit(
       `compile_seconds`.
 
     Raises:
-      TypeError: if `key` is not typed.
-      ValueError: if `epochs` is not positive, or fewer than are over, or the data don't fit the run.
+      TypeError: if `key` is not typed, or a callback not callable.
+      ValueError: if `epochs` or `watchdog` is not positive, or fewer epochs than are over, or the data don't fit the run.
       FileExistsError: if the folder holds another run: another key, model or batch size, other data or metrics; nothing is
         overwritten.
       checkpoint.FolderInUse: if somebody else writes there.
@@ -76,7 +86,14 @@ def fit(
     _check.positive("fit", epochs=epochs)
     if not _check.is_key(key) or key.ndim > 1 or key.size == 0:
         raise TypeError(f"fit: key must be jax.random.key(0) or an array of such keys, got {_check.describe(key)}")
+    if watchdog is not None:
+        _check.above_zero("fit", watchdog=watchdog)
+    if wrong := [callback for callback in callbacks if not callable(callback)]:
+        raise TypeError(f"fit: callbacks must be functions of an event, got {wrong[0]!r}")
+    config = {"run": run, "data": data, "key": key, "evaluate": evaluate, "checkpoint": checkpoint}
+    config = {name: described(value) for name, value in config.items()} if folder is not None else {}
     if key.ndim:
         run, evaluate = train.population(run), evaluate and of_members(evaluate)
     prepare = functools.partial(programs, run, evaluate)
-    return drive(run.init, prepare, data, key, epochs=epochs, folder=folder, checkpoint=checkpoint, progress=progress)
+    options = {"epochs": epochs, "folder": folder, "checkpoint": checkpoint, "progress": progress}
+    return drive(run.init, prepare, data, key, **options, callbacks=callbacks, watch=watchdog, config=config)

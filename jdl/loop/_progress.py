@@ -1,24 +1,39 @@
 """The progress bar of `fit`."""
 
+import time
 from typing import Any
 
 import numpy as np
 
+_EVERY = 10.0  # seconds between two lines, where the output is not a terminal
+
 
 class Progress:
-    """A bar over epochs with the latest metrics: the mean over members and, for several, the standard deviation."""
+    """A bar over epochs with the latest metrics: the mean over members and, for several, the standard deviation.
 
-    def __init__(self, epochs: int, *, shown: bool):
-        from rich import progress
+    Where the output is not a terminal, which can't redraw, a line is printed every ten seconds, and one for the last epoch.
+    """
 
+    def __init__(self, epochs: int, samples: int, *, shown: bool):
+        from rich import console, progress, table
+
+        self._console = console.Console()
+        self._lines = shown and not self._console.is_terminal
+        fits = table.Column(ratio=1, no_wrap=True, overflow="ellipsis")
         columns = (
             progress.TextColumn("epoch {task.fields[epoch]}"),
-            progress.BarColumn(),
-            progress.TextColumn("{task.fields[text]}"),
+            progress.BarColumn(bar_width=12),
+            progress.TextColumn("{task.fields[text]}", table_column=fits),
+            progress.TextColumn("{task.fields[speed]}", style="cyan"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[left]}", style="cyan"),
         )
-        self._bar = progress.Progress(*columns, progress.TimeElapsedColumn(), progress.TimeRemainingColumn(), disable=not shown)
-        self._task = self._bar.add_task("", total=epochs, epoch=f"0/{epochs}", text="compiling")
-        self._epochs = epochs
+        bar = progress.Progress(*columns, console=self._console, expand=True, disable=not shown or self._lines)
+        self._bar, self._epochs, self._samples = bar, epochs, samples
+        fields: dict[str, Any] = {"epoch": f"0/{epochs}", "text": "compiling", "speed": "", "left": ""}
+        self._task = self._bar.add_task("", total=epochs, **fields)
+        self._begun: tuple[float, float] | None = None  # when the first chunk of this call was over, and at which epoch
+        self._printed = time.perf_counter()
 
     def __enter__(self) -> "Progress":
         self._bar.start()
@@ -29,19 +44,47 @@ class Progress:
 
     def show(self, epochs: float, record: dict[str, Any] | None = None) -> None:
         """Moves the bar to a number of epochs, and tells a new epoch's metrics."""
-        self._bar.update(self._task, completed=epochs)
+        now = time.perf_counter()
+        self._begun = self._begun or (now, epochs)
+        begin, before = self._begun
+        fields: dict[str, Any] = self._pace((epochs - before) / (now - begin), self._epochs - epochs) if epochs > before else {}
+        self._bar.update(self._task, completed=epochs, **fields)
         if record:
-            self._bar.update(self._task, text=describe(record), epoch=f"{record['epoch']}/{self._epochs}")
+            epoch, text = f"{record['epoch']}/{self._epochs}", describe(record)
+            self._bar.update(self._task, text=text, epoch=epoch)
+            if self._lines and (now - self._printed >= _EVERY or record["epoch"] == self._epochs):
+                self._printed = now
+                self._console.print(f"epoch {epoch}", text, *fields.values(), sep="  ", soft_wrap=True, highlight=False)
+
+    def _pace(self, speed: float, rest: float) -> dict[str, str]:
+        """Samples a second, each member's own, and the time left, at so many epochs a second."""
+        return {"speed": f"{_short(speed * self._samples)} samples/s", "left": f"{_clock(rest / speed)} left"}
 
 
 def describe(record: dict[str, Any]) -> str:
-    """The metrics of a record in one line, the evaluated ones where there are any."""
+    """The metrics of a record in one line, the evaluated ones where there are any, and how many members are alive."""
     prefix = "evaluate/" if any(name.startswith("evaluate/") for name in record) else "train/"
-    parts = []
-    for name, value in record.items():
+    measured = {name: np.asarray(value, float) for name, value in record.items() if "/" in name and np.ndim(value) < 2}
+    finite = np.all([np.isfinite(value) for value in measured.values()], 0) if measured else np.array(True)
+    parts = [] if finite.all() else [f"{finite.sum()}/{finite.size} alive" if finite.ndim else "not finite"]
+    for name, value in measured.items():
         if name.startswith(prefix):
-            value = np.asarray(value, float)  # in float32, squares of what diverges overflow
-            with np.errstate(invalid="ignore"):
-                spread = f" ±{np.std(value, ddof=1):.4f}" if value.size > 1 else ""
-                parts.append(f"{name.removeprefix(prefix)} {np.mean(value):.4f}{spread}")
+            alive = value[finite]
+            spread = f" ±{np.std(alive, ddof=1):.2g}" if alive.size > 1 else ""
+            mean = np.mean(alive) if alive.size else np.nan
+            parts.append(f"{name.removeprefix(prefix)} {mean:.4g}{spread}")
     return "  ".join(parts)
+
+
+def _short(number: float) -> str:
+    for unit in ("", "k", "M"):
+        if number < 999.5:
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g}G"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

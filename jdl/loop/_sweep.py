@@ -1,7 +1,7 @@
 """Many settings and seeds as one population."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,9 @@ import numpy as np
 from jdl import train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
+from jdl.loop._about import write_sweep
 from jdl.loop._blocks import block_size, free_bytes
-from jdl.loop._drive import History, drive
+from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
@@ -91,6 +92,7 @@ def sweep(
     checkpoint: Every | None = every(seconds=300),
     block: int | None = None,
     exact: bool = False,
+    callbacks: Sequence[Callback] = (),
     progress: bool = True,
 ) -> Sweep:
     """Trains every setting with every seed, as many at once as fit in memory, in one program.
@@ -114,6 +116,7 @@ def sweep(
       checkpoint: as in `fit`.
       block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans.
       exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
+      callbacks: as in `fit`, told of each block, one after the other.
       progress: whether to show a progress bar for each block.
 
     Returns:
@@ -140,14 +143,17 @@ def sweep(
     _check.positive("sweep", epochs=epochs, **({} if block is None else {"block": block}))
     keys = _keys(seeds)
     settings, size = alike_in_length("sweep", hyperparameters or {})
-    groups, histories = [], []
-    for number, indices in enumerate(_alike(settings, size)):
+    groups, histories, alike = [], [], _alike(settings, size)
+    if folder is not None:
+        write_sweep(Path(folder), settings, len(keys), alike)
+    for number, indices in enumerate(alike):
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
         varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
         group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
         measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
         place = None if folder is None else Path(folder) / f"group-{number}"
-        train_states, history = group.trained(data, measure, block, place, epochs=epochs, checkpoint=checkpoint, progress=progress)
+        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress}
+        train_states, history = group.trained(data, measure, block, place, **options)
         groups.append((indices, train_states))
         histories.append(history)
     order = np.argsort([i for indices, _ in groups for i in indices])

@@ -1,0 +1,113 @@
+"""What a run's folder says about how the run was made: `config.json` and `environment.json`."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jdl.checkpoint import _files
+from jdl.loop._described import described
+from jdl.loop._programs import Programs, bytes_planned
+
+_PACKAGES = ("jdl", "jax", "jaxlib", "numpy", "optax", "flax", "orbax-checkpoint")
+_FLAGS = (
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_disable_jit",
+    "jax_enable_x64",
+    "jax_numpy_dtype_promotion",
+    "jax_numpy_rank_promotion",
+    "jax_threefry_partitionable",
+)
+
+
+def write_about(folder: Path, config: Mapping[str, Any], step: int) -> None:
+    """Writes what the run was called with, and adds this start to those before. A `config.json` of somebody else stays as it is."""
+    os.makedirs(folder, exist_ok=True)
+    path = folder / "config.json"
+    if not path.exists() or "called with" in _read(path):
+        _write(path, {"called with": config})
+    path = folder / "environment.json"
+    starts = _read(path).get("starts", [])
+    _write(path, {"starts": [*starts, {"step": step} | environment()]})
+
+
+def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
+    """Adds to this start what it took; a full disk is no reason to lose a run that is over."""
+    path, device = folder / "environment.json", jax.local_devices()[0].memory_stats() or {}
+    end = {
+        "time": _now(),
+        "compile_seconds": round(compile_seconds, 3),
+        "planned_bytes": bytes_planned(programs),
+        "device_peak_bytes": device.get("peak_bytes_in_use"),
+        "host_peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+    with contextlib.suppress(OSError):
+        *before, last = _read(path).get("starts", [{}])
+        _write(path, {"starts": [*before, last | {"end": end}]})
+
+
+def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int, groups: Sequence[Sequence[int]]) -> None:
+    """Writes which member of which block has which setting: `group-0/members-0` and so on hold settings in this order."""
+    os.makedirs(folder, exist_ok=True)
+    shown = {name: [described(value) for value in values] for name, values in settings.items()}
+    _write(folder / "sweep.json", {"settings": shown, "seeds": seeds, "groups": groups})
+
+
+def environment() -> dict[str, Any]:
+    """What results and times depend on besides the code that is run."""
+    devices = jax.devices()
+    return {
+        "time": _now(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "devices": f"{len(devices)} x {devices[0].device_kind}",
+        "platform": jax.default_backend(),
+        "processes": jax.process_count(),
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        "flags": {name: getattr(jax.config, name) for name in _FLAGS},
+        "git": _git(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the working directory, and whether files differ from it; None outside a repository."""
+    ask = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _version(name: str) -> str:
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # imported from its folder, not installed
+        return importlib.metadata.version(name)
+    return "unknown"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """An older file; nothing where there is none, or one that is not JSON's object."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    _files.write(path, json.dumps(content, indent=1, default=str).encode() + b"\n")

@@ -1,0 +1,118 @@
+"""What is known of runs: read from their folders, or from what a sweep returned."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jdl.metrics._interval import Interval, interval
+
+
+class Found(NamedTuple):
+    """A run or a sweep.
+
+    Attributes:
+      name: of its folder.
+      history: metrics `(epochs, members)`, those of a sweep `(epochs, settings, seeds)`; matrices have two axes more; `epoch`,
+        `step` and `seconds` `(epochs,)`.
+      settings: hyperparameters of a sweep.
+      config: what `fit` was called with.
+      environment: of each start.
+    """
+
+    name: str
+    history: dict[str, np.ndarray]
+    settings: dict[str, list[Any]]
+    config: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that are numbers, not matrices."""
+        rank = 3 if self.settings else 2
+        return [name for name, values in self.history.items() if "/" in name and values.ndim == rank]
+
+    def last(self, name: str) -> np.ndarray:
+        """A metric after the last epoch: `(members,)`, or `(settings, seeds)`."""
+        return self.history[name][-1]
+
+
+def found(run: Any) -> Found:
+    """Reads a run's or a sweep's folder; or takes a `jdl.Sweep`. Raises FileNotFoundError where there is neither."""
+    if isinstance(run, str | Path):
+        folder = Path(run)
+        if (folder / "sweep.json").exists():
+            return _sweep(folder)
+        if (folder / "metrics.jsonl").exists():
+            return _run(folder)
+        raise FileNotFoundError(f"html: {folder} holds neither metrics.jsonl, of jdl.fit, nor sweep.json, of jdl.sweep")
+    if not run.settings:
+        history = {name: values.reshape(len(values), -1) if "/" in name else values for name, values in run.history.items()}
+        return Found("sweep", _as_arrays(history), {}, {}, {})
+    return Found("sweep", _as_arrays(run.history), {name: list(values) for name, values in run.settings.items()}, {}, {})
+
+
+def summary(values: np.ndarray) -> tuple[Interval | None, int]:
+    """Mean and 95% interval of members that are finite, and how many these are."""
+    finite = values[np.isfinite(values)]
+    return (interval(finite) if finite.size else None), finite.size
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether low values of a metric are good, by its name."""
+    return any(word in metric.lower() for word in ("loss", "error", "nll", "perplexity", "divergence", "norm"))
+
+
+def _run(folder: Path) -> Found:
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_bytes().splitlines()]
+    columns = {name: [record[name] for record in records] for name in (records[0] if records else ())}
+    history = {name: np.array(values, float) for name, values in columns.items()}  # null becomes NaN
+    history = {name: values[:, None] if "/" in name and values.ndim == 1 else values for name, values in history.items()}
+    matrices = [name for name, values in history.items() if values.ndim == 3 and values.shape[1] == values.shape[2]]
+    history |= {name: history[name][:, None] for name in matrices}
+    return Found(
+        folder.name or str(folder.resolve().name), history, {}, _json(folder / "config.json"), _json(folder / "environment.json")
+    )
+
+
+def _sweep(folder: Path) -> Found:
+    about = _json(folder / "sweep.json")
+    seeds, groups = about["seeds"], about["groups"]
+    parts, blocks = [], []
+    for number, indices in enumerate(groups):
+        places = sorted((folder / f"group-{number}").glob("members-*"), key=lambda path: int(path.name.split("-")[1]))
+        starts = [int(path.name.split("-")[1]) for path in places] + [len(indices) * seeds]
+        read = [_run(path) for path in places]
+        blocks += read
+        kept = [block.history for block in read]
+        epochs = min((len(history["epoch"]) if history else 0 for history in kept), default=0)
+        counts = [b - a for a, b in itertools.pairwise(starts)]
+        parts.append((indices, kept, counts, epochs))
+    epochs = min(part[3] for part in parts)
+    if not epochs or any(sum(counts) != len(indices) * seeds for indices, _, counts, _ in parts):
+        raise ValueError(f"html: the sweep in {folder} has blocks without an epoch; wait until each has one")
+    order = np.argsort([i for indices, *_ in parts for i in indices])
+    history: dict[str, np.ndarray] = {name: parts[0][1][0][name][:epochs] for name in ("epoch", "step")}
+    history["seconds"] = np.sum([block["seconds"][:epochs] for _, kept, _, _ in parts for block in kept], 0)
+    for name in (name for name in parts[0][1][0] if "/" in name):
+        members = [block[name][:epochs, :count] for _, kept, counts, _ in parts for block, count in zip(kept, counts)]
+        joined = np.concatenate(members, 1)
+        history[name] = joined.reshape(epochs, -1, seeds, *joined.shape[2:])[:, order]
+    settings = {name: list(values) for name, values in about["settings"].items()} if about["settings"] else {}
+    if not settings:
+        history |= {name: values[:, 0] for name, values in history.items() if "/" in name}
+    return Found(folder.name or str(folder.resolve().name), history, settings, blocks[0].config, blocks[0].environment)
+
+
+def _as_arrays(history: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(values, float) for name, values in history.items()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
