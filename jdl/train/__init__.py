@@ -8,6 +8,7 @@ from jdl.train._early_stopping import EarlyStopping as EarlyStopping
 from jdl.train._early_stopping import Progress as Progress
 from jdl.train._early_stopping import early_stopping as early_stopping
 from jdl.train._evaluate import evaluate as evaluate
+from jdl.train._mean_over import mean_over as mean_over
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled
