@@ -15,7 +15,7 @@ from jdl.checkpoint import Every, SaveError
 from jdl.loop._checkpoints import opened
 from jdl.loop._journey import Journey, history
 from jdl.loop._lines import metric_lines
-from jdl.loop._programs import Programs, owned
+from jdl.loop._programs import Programs, abstract, owned
 from jdl.loop._progress import Progress
 from jdl.loop._signals import caught_signals, stop
 from jdl.train import TrainState
@@ -45,7 +45,7 @@ def drive(
         caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
         bar = stack.enter_context(Progress(epochs, shown=progress))
-        journey = checkpoints.restore(lambda: jax.eval_shape(init, key, data)) or Journey(owned(init(key, data)))
+        journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
 
         start = time.perf_counter()
         lowered = prepare(journey.train_state, data)

@@ -130,7 +130,7 @@ def collectives(compiled: jax.stages.Compiled) -> Collectives:
         kind = call["kind"], _devices(line)
         counts[kind] += 1
         sizes[kind] += arrays[-1] if call["start"] and call["kind"] != "all-reduce" else sum(arrays)
-    rows = [Collective(*kind, counts[kind], size) for kind, size in sizes.items()]
+    rows = [Collective(kind, devices, counts[kind, devices], size) for (kind, devices), size in sizes.items()]
     return Collectives(tuple(sorted(rows, key=lambda row: (-row.bytes, row))))
 
 
@@ -148,6 +148,10 @@ def _bytes(name: str, bits: str | None, sizes: str) -> int:
 
 def _devices(line: str) -> int:
     """How many devices take part in one collective."""
+    if named := re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", line):
+        sizes = dict(re.findall(r"('\w+')=(\d+)", named[1]))
+        axes = re.findall(r"('\w+')(?::\(\d+\)(\d+))?", named[2])  # a part of an axis has a size of its own
+        return math.prod(int(part or sizes[axis]) for axis, part in axes)
     if iota := re.search(r"replica_groups=\[(\d+),(\d+)\]", line):
         return int(iota[2])
     if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", line):

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 from jax.sharding import AxisType, Mesh
 
 
-def mesh(axes: str | Mapping[str, int], *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def mesh(axes: str | Mapping[str, int], *, devices: Sequence[Any] | None = None) -> Mesh:
     """Arranges devices on a grid with named axes, near ones along the last axes.
 
     Args:
-      axes: names and sizes, such as `"data=4,model=2"` or `{"data": 4, "model": 2}`; one size may be -1, for all devices that are left.
+      axes: names and sizes, such as `"data=4,model=2"` or `{"data": 4, "model": 2}`; one size may be -1, for all devices that are
+        left.
       devices: which; all of them if not given.
 
     Returns:

@@ -49,21 +49,24 @@ def over(step: Step, mesh: Mesh, rules: Rule = PartitionSpec(), *, axis: Axis | 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         layout = shardings(train_state, mesh, rules)
         train_state = jax.lax.with_sharding_constraint(train_state, layout)
-        train_state, metrics = step.update(train_state, samples(batch))
+        # Left alone, the compiler would rather gather the samples than parameters that lie along the same mesh axis.
+        params = _gathered(train_state.params, mesh, rules)
+        train_state, metrics = step.update(train_state.replace(params=params), samples(batch))
         return jax.lax.with_sharding_constraint(train_state, layout), metrics
 
     return Step(init, update)
 
 
-def split(objective: Objective, mesh: Mesh, *, axis: Axis = "data") -> Objective:
+def split(objective: Objective, mesh: Mesh, rules: Rule = PartitionSpec(), *, axis: Axis = "data") -> Objective:
     """Makes an objective whose batches are split over a mesh axis: for evaluation over many devices.
 
-    `train.evaluate` takes data in batches, of which the last may be smaller. XLA pads what doesn't divide, and masks what it padded,
-    so metrics are exact. (The step of `parallel.over` splits its batches itself.)
+    `train.evaluate` takes data in batches, of which the last may be smaller. XLA pads what doesn't divide, and masks what it
+    padded, so metrics are exact. (The step of `parallel.over` splits its batches itself.)
 
     Args:
       objective: an Objective.
       mesh: from `parallel.mesh`.
+      rules: those of `parallel.over`, for the parameters.
       axis: the mesh axis, or axes, over which samples are split.
 
     Returns:
@@ -85,9 +88,14 @@ def split(objective: Objective, mesh: Mesh, *, axis: Axis = "data") -> Objective
     samples = _samples("split", mesh, axis)
 
     def apply(params: Any, state: Any, batch: Any, key: jax.Array | None = None, train: bool = True):
-        return objective.apply(params, state, samples(batch), key, train)
+        return objective.apply(_gathered(params, mesh, rules), state, samples(batch), key, train)
 
     return Objective(objective.init, apply)
+
+
+def _gathered(params: Any, mesh: Mesh, rules: Rule) -> Any:
+    """Params as rules say that they are used."""
+    return jax.lax.with_sharding_constraint(params, shardings(params, mesh, rules, used=True))
 
 
 def _samples(name: str, mesh: Mesh, axis: Axis | None) -> Any:

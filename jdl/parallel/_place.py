@@ -54,10 +54,10 @@ def place(tree: Any, mesh: Mesh, rules: Rule = PartitionSpec()) -> Any:
     return jax.tree.map(put, tree, shardings(tree, mesh, rules))
 
 
-def shardings(tree: Any, mesh: Mesh, rules: Rule) -> Any:
-    """A tree of `NamedSharding`s: where `place` puts what."""
+def shardings(tree: Any, mesh: Mesh, rules: Rule, *, used: bool = False) -> Any:
+    """A tree of `NamedSharding`s: where `place` puts what, or how a step uses it."""
     leaves = _leaves(getattr(tree, "params", tree))
-    specs, rest = resolve(rules, leaves, mesh), blanket(rules)
+    specs, rest = resolve(rules, leaves, mesh, used), blanket(rules)
 
     def one(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
         leaf = _abstract(leaf)

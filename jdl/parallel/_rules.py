@@ -12,19 +12,18 @@ from jdl.functional import _check
 
 Axis: TypeAlias = str | tuple[str, ...]
 Specs: TypeAlias = dict[str, PartitionSpec]
-Rule: TypeAlias = (
-    PartitionSpec | Mapping[str, PartitionSpec] | Callable[[dict[str, Any], Mesh], Specs] | Sequence["Rule"]
-)  # what `place` takes
+Resolve: TypeAlias = Callable[[dict[str, Any], Mesh, bool], Specs]
+Rule: TypeAlias = PartitionSpec | Mapping[str, PartitionSpec] | Resolve | Sequence["Rule"]  # what `place` takes
 
 _COLUMNS = ("query", "key", "value", "gate", "up", "mlp/0", "head")
 _ROWS = ("out", "down", "mlp/1")
 
 
-def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Callable[[dict[str, Any], Mesh], Specs]:
+def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Resolve:
     """The rule that splits every array over a mesh axis, along its largest axis that this divides; what has none is replicated.
 
-    A program gathers each parameter where it is used, and keeps no more than its part of parameters, gradients and optimizer
-    state. What is replicated stands in `parallel.explain`.
+    Between steps a device keeps its part of parameters and optimizer state. A step of `parallel.over` gathers the parameters, for
+    as long as it uses them. What is replicated stands in `parallel.explain`.
 
     Args:
       axis: of the mesh; several as a tuple.
@@ -36,16 +35,19 @@ def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Callable[[dict[
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import parallel
-      >>> mesh = parallel.mesh("data=2", devices=jax.devices()[:1] * 2)
-      >>> parallel.fully_sharded("data")({"kernel": jnp.ones((3, 8)), "bias": jnp.ones(3)}, mesh)
-      {'kernel': P(None, 'data')}
+      >>> mesh = parallel.mesh("data=1", devices=jax.devices()[:1])
+      >>> placed = parallel.place({"kernel": jnp.ones((3, 8)), "scale": jnp.ones(())}, mesh, parallel.fully_sharded("data"))
+      >>> placed["kernel"].sharding.spec, placed["scale"].sharding.spec
+      (P(None, 'data'), P())
 
     Source: Rajbhandari et al., "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models",
     https://arxiv.org/abs/1910.02054.
     """
 
-    def rule(leaves: dict[str, Any], mesh: Mesh) -> Specs:
-        parts, specs = _parts("fully_sharded", axis, mesh), resolve(beneath, leaves, mesh)
+    def rule(leaves: dict[str, Any], mesh: Mesh, used: bool) -> Specs:
+        parts, specs = _parts("fully_sharded", axis, mesh), resolve(beneath, leaves, mesh, used)
+        if used:
+            return {path: PartitionSpec() for path in leaves} | specs
         for path, leaf in leaves.items():
             spec = [*specs.get(path, ()), *[None] * leaf.ndim][: leaf.ndim]
             whole = [i for i, names in enumerate(spec) if names is None and leaf.shape[i] and leaf.shape[i] % parts == 0]
@@ -57,12 +59,12 @@ def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Callable[[dict[
     return rule
 
 
-def tensor_parallel(axis: Axis = "model") -> Callable[[dict[str, Any], Mesh], Specs]:
+def tensor_parallel(axis: Axis = "model") -> Resolve:
     """The rule that splits the products of transformers over a mesh axis, with one sum over it for each attention and each MLP.
 
-    Queries, keys, values, and what goes into an MLP's activation are split by outputs; what follows, `out` and `down` (or the second
-    layer of `mlp`), by inputs. Embeddings are split by vocabulary, as are heads. It knows them by their names in `attention`,
-    `mlp`, `swiglu` and its like, and in `jdl.models`. What the mesh axis doesn't divide is left to the next rule.
+    Queries, keys, values, and what goes into an MLP's activation are split by outputs; what follows, `out` and `down` (or the
+    second layer of `mlp`), by inputs. Embeddings are split by vocabulary, as are heads. It knows them by their names in
+    `attention`, `mlp`, `swiglu` and its like, and in `jdl.models`. What the mesh axis doesn't divide is left to the next rule.
 
     Args:
       axis: of the mesh; it should divide the number of heads, or each is cut.
@@ -86,7 +88,7 @@ def tensor_parallel(axis: Axis = "model") -> Callable[[dict[str, Any], Mesh], Sp
     return _from_last("tensor_parallel", axis, table)
 
 
-def expert_parallel(axis: Axis = "expert") -> Callable[[dict[str, Any], Mesh], Specs]:
+def expert_parallel(axis: Axis = "expert") -> Resolve:
     """The rule that gives each device some of the experts of `mixture_of_experts`.
 
     Args:
@@ -109,17 +111,17 @@ def expert_parallel(axis: Axis = "expert") -> Callable[[dict[str, Any], Mesh], S
     return _from_last("expert_parallel", axis, {"**/experts/**/kernel": -3, "**/experts/**/bias": -2})
 
 
-def resolve(rules: Rule, leaves: dict[str, Any], mesh: Mesh) -> Specs:
-    """The specs of the arrays that rules speak of, by path; of several rules, the first that does."""
+def resolve(rules: Rule, leaves: dict[str, Any], mesh: Mesh, used: bool = False) -> Specs:
+    """The specs of arrays by path, from the first rule that speaks of each: as they lie, or as they are used."""
     if isinstance(rules, PartitionSpec):
         return {path: rules for path, leaf in leaves.items() if fits("place", rules, leaf, mesh)}
     if isinstance(rules, Mapping):
         return _by_path(rules, leaves, mesh)
     if callable(rules):
-        return rules(leaves, mesh)
+        return rules(leaves, mesh, used)
     found: Specs = {}
     for rule in rules:
-        found = resolve(rule, leaves, mesh) | found
+        found = resolve(rule, leaves, mesh, used) | found
     return found
 
 
@@ -148,17 +150,19 @@ def _by_path(table: Mapping[str, PartitionSpec], leaves: dict[str, Any], mesh: M
     return found
 
 
-def _from_last(name: str, axis: Axis, table: dict[str, int]) -> Callable[[dict[str, Any], Mesh], Specs]:
+def _from_last(name: str, axis: Axis, table: dict[str, int]) -> Resolve:
     """Splits an axis counted from the last, since what `repeat` stacks has one more in front."""
 
-    def rule(leaves: dict[str, Any], mesh: Mesh) -> Specs:
+    def rule(leaves: dict[str, Any], mesh: Mesh, used: bool) -> Specs:
         found, parts = {}, _parts(name, axis, mesh)
         for glob, place in table.items():
             with contextlib.suppress(ValueError):  # no model has all the names
                 found |= {path: place for path, matched in paths.matches(leaves, glob).items() if matched} | found
         if not found:
             raise ValueError(f"{name}: there is none of {', '.join(table)} among the paths: {', '.join(list(leaves)[:20])}")
-        able = {path: place for path, place in found.items() if -place <= leaves[path].ndim and leaves[path].shape[place] % parts == 0}
+        able = {
+            path: place for path, place in found.items() if -place <= leaves[path].ndim and leaves[path].shape[place] % parts == 0
+        }
         whole = {path: [None] * leaves[path].ndim for path in able}
         return {path: PartitionSpec(*whole[path][:place], axis, *[None] * (-place - 1)) for path, place in able.items()}
 

@@ -11,13 +11,16 @@ from jdl.layer import derive
 from jdl.train._step import _value_and_gradient
 
 
-def mean_over(axis_name: Hashable, gradient: Callable[[Callable], Callable] = _value_and_gradient) -> Callable[[Callable], Callable]:
+def mean_over(
+    axis_name: Hashable, gradient: Callable[[Callable], Callable] = _value_and_gradient
+) -> Callable[[Callable], Callable]:
     """Makes what `train.step(..., gradient=mean_over("data"))` takes: the gradient as the mean over a mapped axis.
 
     For steps under `jax.shard_map`, `jax.pmap` or `jax.vmap(..., axis_name="data")`, each with its part of a batch: all take the
     same step, that of the whole batch. Each draws its own dropout masks, from the key and its index. Batch norm takes part with
     `batch_norm(axis_name="data")`; without, each normalises by its own statistics, and the running ones are averaged. (Under
-    `jax.jit` with shardings, as `parallel.over` makes them, none of this is needed.)
+    `jax.jit` with shardings, as `parallel.over` makes them, none of this is needed.) Optimizers that search along a line would see
+    the value of their own part alone: they are not for this.
 
     Args:
       axis_name: of the mapped axis, or of several.
