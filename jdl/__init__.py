@@ -14,6 +14,7 @@ from jdl import losses as losses
 from jdl import metrics as metrics
 from jdl import models as models
 from jdl import optimizers as optimizers
+from jdl import parallel as parallel
 from jdl import paths as paths
 from jdl import regularizers as regularizers
 from jdl import report as report

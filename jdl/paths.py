@@ -1,5 +1,6 @@
 """Paths in trees of parameters, and globs that select by them: what `where="**/kernel"` means everywhere."""
 
+import difflib
 import re
 from typing import Any
 
@@ -20,7 +21,7 @@ def matches(tree: Any, where: str | None) -> Any:
       A tree of bools with the structure of `tree`.
 
     Raises:
-      ValueError: if nothing matches, naming the paths there are.
+      ValueError: if nothing matches, naming the paths there are, of many the nearest ones.
 
     Example:
       >>> from jdl import paths
@@ -33,7 +34,8 @@ def matches(tree: Any, where: str | None) -> Any:
     found = jax.tree_util.tree_map_with_path(lambda path, leaf: pattern.fullmatch(_name(path)) is not None, tree)
     if not any(jax.tree.leaves(found)):
         paths = [_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
-        raise ValueError(f"where={where!r} matches none of the paths: {', '.join(paths[:20])}{', ...' * (len(paths) > 20)}")
+        near = paths if len(paths) <= 20 else [*difflib.get_close_matches(where, paths, 20, cutoff=0), "..."]
+        raise ValueError(f"where={where!r} matches none of the paths: {', '.join(near)}")
     return found
 
 

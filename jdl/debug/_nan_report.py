@@ -8,7 +8,7 @@ import jax
 from jdl.debug._operations import Origin, Value, compute, found, inputs_of
 from jdl.functional import _check
 from jdl.layer import derive
-from jdl.report._summary import printed
+from jdl.report._text import text
 from jdl.train import Objective, Step, TrainState
 
 _SHOWN = 30  # rows of a printed table
@@ -52,7 +52,7 @@ class NanReport(NamedTuple):
         return Group(self.cause or "all results are finite", *([table] if self.rows else []))
 
     def __str__(self) -> str:
-        return printed(self)
+        return text(self)
 
 
 def nan_report(function: Objective | Step, train_state: TrainState, batch: Any) -> NanReport:

@@ -16,7 +16,7 @@ from jdl.checkpoint import Every, SaveError, _files
 from jdl.loop._about import write_about, write_end
 from jdl.loop._checkpoints import Checkpoints, opened
 from jdl.loop._journey import Journey, history
-from jdl.loop._programs import Programs, owned
+from jdl.loop._programs import Programs, abstract, owned
 from jdl.loop._progress import Progress
 from jdl.loop._signals import caught_signals, stop
 from jdl.loop._watchdog import watchdog
@@ -54,7 +54,7 @@ def drive(
         checkpoints = stack.enter_context(opened(folder, checkpoint))
         bar = stack.enter_context(Progress(epochs, size, shown=progress))
         watched = stack.enter_context(watchdog(watch))
-        journey = checkpoints.restore(lambda: jax.eval_shape(init, key, data)) or Journey(owned(init(key, data)))
+        journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
 
         start = time.perf_counter()
         lowered = prepare(journey.train_state, data)

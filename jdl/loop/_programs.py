@@ -78,6 +78,18 @@ def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
     return advance
 
 
+def abstract(init: Callable[[jax.Array, Any], TrainState], key: jax.Array, data: Any) -> TrainState:
+    """A first train state without values, over the devices that `init` lays it on, which only making it tells."""
+    if jax.device_count() == 1:
+        return jax.eval_shape(init, key, data)
+
+    def one(a: jax.Array) -> jax.ShapeDtypeStruct:
+        sharding = a.sharding if len(a.sharding.device_set) > 1 else None
+        return jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding)
+
+    return jax.tree.map(one, init(key, data))
+
+
 def owned(train_state: TrainState) -> TrainState:
     """A first train state as the program hands it on: no leaf twice, since a buffer can be donated only once, and no weak types."""
     seen: set[int] = set()

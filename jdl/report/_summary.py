@@ -9,6 +9,7 @@ import jax
 from jdl.functional._check import describe
 from jdl.functional._shapes import Shapes
 from jdl.layer import Layer, as_layer, observe
+from jdl.report._text import text
 
 
 class Row(NamedTuple):
@@ -42,17 +43,7 @@ class Summary(NamedTuple):
         return table
 
     def __str__(self) -> str:
-        return printed(self)
-
-
-def printed(renderable: Any) -> str:
-    """What Rich makes of something, as text."""
-    from rich.console import Console
-
-    console = Console(width=120)
-    with console.capture() as capture:
-        console.print(renderable)
-    return capture.get()
+        return text(self)
 
 
 def summary(model: Layer | Callable, *inputs: Any, flops: bool = False, **named: Any) -> Summary:

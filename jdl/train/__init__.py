@@ -17,6 +17,7 @@ from jdl.train._halving import Halving as Halving
 from jdl.train._halving import successive_halving as successive_halving
 from jdl.train._learning_rate import RangeTest as RangeTest
 from jdl.train._learning_rate import learning_rate_range_test as learning_rate_range_test
+from jdl.train._mean_over import mean_over as mean_over
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled

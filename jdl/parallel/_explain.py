@@ -1,0 +1,159 @@
+"""What lies where on a mesh, and what a compiled program sends between devices."""
+
+import math
+import re
+from collections import Counter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
+
+from jdl.functional._check import describe
+from jdl.report._text import text
+
+_BITS = {"pred": 8, "token": 0}
+_NAMES = "all-gather|all-reduce|all-to-all|collective-broadcast|collective-permute|ragged-all-to-all|reduce-scatter"
+_CALL = re.compile(rf"^\s*(?:ROOT )?%?\S+ = (?P<result>.*?) (?P<kind>{_NAMES})(?P<start>-start)?\(", re.MULTILINE)
+_ARRAY = re.compile(r"(pred|token|[a-z]+(\d+)\w*)\[([\d,]*)\]")
+
+
+class Placed(NamedTuple):
+    """An array in an explanation: its path, type, how it is split, and the bytes of it on each device."""
+
+    path: str
+    array: str
+    sharding: str
+    bytes: int
+
+
+class Explanation(NamedTuple):
+    """Arrays by path; prints as a table. `bytes` are those of all arrays on one device, `whole` those of all arrays."""
+
+    rows: tuple[Placed, ...]
+    bytes: int
+    whole: int
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+
+        table = Table("path", "array", "sharding", "bytes per device")
+        table.columns[-1].justify = "right"
+        for row in self.rows:
+            table.add_row(row.path, row.array, row.sharding, f"{row.bytes:,}")
+        table.add_section()
+        table.add_row("total", f"{self.whole:,} bytes", "", f"{self.bytes:,}")
+        return table
+
+    def __str__(self) -> str:
+        return text(self)
+
+
+def explain(tree: Any) -> Explanation:
+    """Says for every array where it lies: path, shape, what splits it, and the bytes of it on each device.
+
+    Args:
+      tree: a train state, or any tree of arrays, or of `jax.ShapeDtypeStruct`s with shardings.
+
+    Returns:
+      An Explanation; `print` or `rich.print` it.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import parallel
+      >>> placed = parallel.place({"kernel": jnp.ones((4, 8))}, parallel.mesh("data=-1"), jax.P(None, "data"))
+      >>> found = parallel.explain(placed)
+      >>> found.rows[0].path, found.rows[0].array, found.whole, found.bytes == 128 // jax.device_count()
+      ('kernel', 'float32[4, 8]', 128, True)
+    """
+    rows, whole = [], 0
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        leaf = leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf)
+        sharding, size = getattr(leaf, "sharding", None), leaf.dtype.itemsize
+        shape = leaf.shape if sharding is None else sharding.shard_shape(leaf.shape)
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        rows.append(Placed(name, describe(leaf), _described(sharding), math.prod(shape) * size))
+        whole += math.prod(leaf.shape) * size
+    return Explanation(tuple(rows), sum(row.bytes for row in rows), whole)
+
+
+class Collective(NamedTuple):
+    """Collectives of one kind over as many devices: how many there are in the program, and bytes of their results on a device."""
+
+    kind: str
+    devices: int
+    count: int
+    bytes: int
+
+
+class Collectives(NamedTuple):
+    """The collectives of a program, those of most bytes first; prints as a table."""
+
+    rows: tuple[Collective, ...]
+
+    def __rich__(self) -> Any:
+        from rich.table import Table
+
+        table = Table("collective", "devices", "count", "bytes")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for row in self.rows:
+            table.add_row(row.kind, str(row.devices), str(row.count), f"{row.bytes:,}")
+        return table
+
+    def __str__(self) -> str:
+        return text(self)
+
+
+def collectives(compiled: jax.stages.Compiled) -> Collectives:
+    """Says what a compiled program sends between devices, from its HLO. What is in the body of a loop counts once.
+
+    Args:
+      compiled: such as `jax.jit(step.update).lower(train_state, batch).compile()`.
+
+    Returns:
+      Collectives; `print` or `rich.print` them.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import parallel
+      >>> x = parallel.place(jnp.ones((64, 8)), parallel.mesh("data=-1"), jax.P("data"))
+      >>> sent = parallel.collectives(jax.jit(lambda x: x.sum(0)).lower(x).compile())
+      >>> {row.kind for row in sent.rows} == ({"all-reduce"} if jax.device_count() > 1 else set())
+      True
+    """
+    counts, sizes = Counter(), Counter()
+    program = compiled.as_text() or ""
+    for call in _CALL.finditer(program):
+        line = program[call.end() : program.find("\n", call.end())]
+        arrays = [_bytes(*array.groups()) for array in _ARRAY.finditer(call["result"])]
+        kind = call["kind"], _devices(line)
+        counts[kind] += 1
+        sizes[kind] += arrays[-1] if call["start"] and call["kind"] != "all-reduce" else sum(arrays)
+    rows = [Collective(kind, devices, counts[kind, devices], size) for (kind, devices), size in sizes.items()]
+    return Collectives(tuple(sorted(rows, key=lambda row: (-row.bytes, row))))
+
+
+def _described(sharding: Any) -> str:
+    if sharding is None or len(sharding.device_set) == 1:
+        return "one device"
+    if sharding.is_fully_replicated:
+        return "replicated"
+    return ", ".join(map(repr, sharding.spec)) if isinstance(sharding, NamedSharding) else str(sharding)
+
+
+def _bytes(name: str, bits: str | None, sizes: str) -> int:
+    return math.prod(int(size) for size in sizes.split(",") if size) * (_BITS[name] if bits is None else int(bits)) // 8
+
+
+def _devices(line: str) -> int:
+    """How many devices take part in one collective."""
+    if named := re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", line):
+        sizes = dict(re.findall(r"('\w+')=(\d+)", named[1]))
+        axes = re.findall(r"('\w+')(?::\(\d+\)(\d+))?", named[2])  # a part of an axis has a size of its own
+        return math.prod(int(part or sizes[axis]) for axis, part in axes)
+    if iota := re.search(r"replica_groups=\[(\d+),(\d+)\]", line):
+        return int(iota[2])
+    if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", line):
+        return len(listed[1].split(","))
+    return len(set(re.findall(r"\d+", pairs[1]))) if (pairs := re.search(r"source_target_pairs=\{(.*?)\}\}", line)) else 1

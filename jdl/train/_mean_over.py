@@ -1,0 +1,59 @@
+"""One step on many devices by hand: gradients averaged over a named axis."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jdl.functional._bilinear import same_axes
+from jdl.layer import derive
+from jdl.train._step import _value_and_gradient
+
+
+def mean_over(
+    axis_name: Hashable, gradient: Callable[[Callable], Callable] = _value_and_gradient
+) -> Callable[[Callable], Callable]:
+    """Makes what `train.step(..., gradient=mean_over("data"))` takes: the gradient as the mean over a mapped axis.
+
+    For steps under `jax.shard_map`, `jax.pmap` or `jax.vmap(..., axis_name="data")`, each with its part of a batch: all take the
+    same step, that of the whole batch. Each draws its own dropout masks, from the key and its index. Batch norm takes part with
+    `batch_norm(axis_name="data")`; without, each normalises by its own statistics, and the running ones are averaged. (Under
+    `jax.jit` with shardings, as `parallel.over` makes them, none of this is needed.) Optimizers that search along a line would see
+    the value of their own part alone: they are not for this.
+
+    Args:
+      axis_name: of the mapped axis, or of several.
+      gradient: of a part, such as `train.accumulate(4)`.
+
+    Returns:
+      A function to take the place of `jax.value_and_grad(..., has_aux=True)`: loss, metrics and state are means over the axis too.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from jdl import layers as L, losses, train
+      >>> objective = train.objective(L.dense(1), losses.mean_squared_error)
+      >>> step = train.step(objective, optax.adam(1e-3), gradient=train.mean_over("data"))
+      >>> parts = jnp.ones((8, 4, 3)), jnp.zeros((8, 4, 1))  # eight parts of four samples
+      >>> train_state = step.init(jax.random.key(0), (parts[0][0], parts[1][0]))
+      >>> update = jax.vmap(step.update, (None, 0), axis_name="data")
+      >>> train_state, metrics = jax.tree.map(lambda a: a[0], jax.jit(update)(train_state, parts))
+    """
+
+    def of(apply: Callable) -> Callable:
+        part = gradient(apply)
+
+        def mean(params: Any, state: Any, batch: Any, key: jax.Array) -> tuple[Any, Any]:
+            index = jax.lax.axis_index(axis_name)
+            # Inside shard_map, the gradient of what is the same for all would be summed already.
+            params, state = jax.tree.map(lambda a: same_axes(a, index)[0], (params, state))
+            return jax.tree.map(lambda a: _mean(a, axis_name), part(params, state, batch, derive(key, "part", index)))
+
+        return mean
+
+    return of
+
+
+def _mean(a: jax.Array, axis_name: Hashable) -> jax.Array:
+    """The mean over the axis; of integers, such as counts, the largest."""
+    return jax.lax.pmean(a, axis_name) if jnp.issubdtype(a.dtype, jnp.inexact) else jax.lax.pmax(a, axis_name)

@@ -1,0 +1,436 @@
+"""Many devices give what one gives; arrays lie where rules say; programs send what they must and no more."""
+
+import functools
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jdl
+from jdl import checkpoint, functional, losses, models, parallel, train
+from jdl import layers as L
+
+P = jax.P
+SHARDED, TENSOR = parallel.fully_sharded("data"), parallel.tensor_parallel("model")
+SAMPLES, BATCH, STEPS = 100, 24, 20
+
+
+def devices(text):
+    """A mesh on as many of the eight devices as it needs."""
+    size = np.prod([int(part.split("=")[1]) for part in text.split(",")])
+    return parallel.mesh(text, devices=jax.devices()[:size])
+
+
+# The same losses
+
+
+def mlp(rng):
+    data = rng.normal(size=(SAMPLES, 8)).astype("float32"), rng.normal(size=(SAMPLES, 8)).astype("float32")
+    model = L.chain(mlp=L.mlp([32, 8], activation=jax.nn.gelu), drop=L.dropout(0.1))
+    return train.objective(model, losses.mean_squared_error), data
+
+
+def cnn(rng):
+    model = L.chain(L.conv(8, 3), L.batch_norm(), jax.nn.relu, L.max_pool(2), L.flatten, L.dropout(0.3), head=L.dense(8))
+    data = rng.normal(size=(SAMPLES, 8, 8, 1)).astype("float32"), rng.integers(0, 8, SAMPLES)
+    return train.objective(model, losses.cross_entropy), data
+
+
+def transformer(rng):
+    block = L.transformer_block(L.attention(4, causal=True), L.mlp([32, 16], activation=jax.nn.gelu), rate=0.1)
+    model = models.transformer_decoder(2, block, embedding=L.embedding(32, 16), positions=L.embedding(8, 16))
+    tokens = rng.integers(0, 32, (SAMPLES, 9))
+    return train.objective(model, lambda out, labels: losses.cross_entropy(out[0], labels)), (tokens[:, :-1], tokens[:, 1:])
+
+
+def mixture(rng, capacity_factor=None):
+    mixture = L.mixture_of_experts(L.swiglu(16), 8, capacity_factor=capacity_factor)
+    block = L.transformer_block(L.attention(4, causal=True), mixture)
+    tokens = rng.integers(0, 32, (SAMPLES, 9))
+
+    def loss(out, labels):
+        return losses.cross_entropy(out[0], labels) + 0.01 * out[2]["load_balance"].mean()
+
+    return train.objective(models.transformer_decoder(2, block, embedding=L.embedding(32, 16)), loss), (
+        tokens[:, :-1],
+        tokens[:, 1:],
+    )
+
+
+def capped(rng):
+    return mixture(rng, 1.25)
+
+
+EXPERTS = [parallel.expert_parallel("expert"), SHARDED]
+LAYOUTS = {
+    "data1": ("data=1", P()),
+    "data2": ("data=2", P()),
+    "data4": ("data=4", P()),
+    "data8": ("data=8", P()),
+    "sharded2": ("data=2", SHARDED),
+    "sharded8": ("data=8", SHARDED),
+    "tensor": ("data=1,model=4", TENSOR),
+    "mixed": ("data=4,model=2", parallel.fully_sharded("data", beneath=TENSOR)),
+    "experts": ("data=2,expert=4", EXPERTS),
+    "all": ("data=2,model=2,expert=2", [parallel.expert_parallel("expert"), parallel.fully_sharded("data", beneath=TENSOR)]),
+}
+OFTEN = {("mlp", "data4"), ("mlp", "mixed"), ("cnn", "sharded8"), ("capped", "all")}
+CASES = [(model, layout) for model in (mlp, cnn, transformer, mixture, capped) for layout in LAYOUTS]
+CASES = [(model, layout) for model, layout in CASES if layout not in ("experts", "all") or model in (mixture, capped)]
+
+
+@functools.cache
+def alone(model):
+    """An objective, data, a step, and the losses of its run on one device."""
+    objective, data = model(np.random.default_rng(1))
+    step = train.step(objective, optax.adam(1e-2))
+    return objective, data, step, advanced(step, data)[1]
+
+
+def advanced(step, data, batch_size=BATCH, steps=STEPS):
+    run = train.run(step, batch_size=batch_size)
+    train_state, measured = jax.jit(run.advance, static_argnums=2)(run.init(jax.random.key(7), data), data, steps)
+    return train_state, np.asarray(measured["loss"])
+
+
+@pytest.mark.parametrize(
+    "model, layout",
+    [pytest.param(model, layout, marks=[] if (model.__name__, layout) in OFTEN else pytest.mark.slow) for model, layout in CASES],
+)
+def test_many_devices_give_the_losses_of_one(model, layout):
+    """Within 1e-6, for twenty steps of Adam in single precision, dropout and batch norm included."""
+    _, data, step, expected = alone(model)
+    axes, rules = LAYOUTS[layout]
+    if model is cnn and "model" in axes:
+        rules = [{"head/kernel": P("model")}, SHARDED]  # a network without products that `tensor_parallel` knows
+    train_state, found = advanced(parallel.over(step, devices(axes), rules), data)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert len(jax.tree.leaves(train_state.params)[0].sharding.device_set) == devices(axes).size and expected[-1] < expected[0]
+
+
+def test_order_and_masks_are_those_of_one_device(key):
+    """To the bit, whatever holds the samples."""
+    rows = np.arange(40, dtype="float32").reshape(40, 1)
+
+    def update(train_state, batch):
+        mask = functional.dropout(jax.random.fold_in(train_state.key, train_state.step), jnp.ones((16, 5)), 0.5)
+        return train_state.replace(step=train_state.step + 1), {"rows": batch, "mask": mask}
+
+    init = lambda key, batch: train.TrainState({"w": jnp.ones(8)}, {}, (), key, *(jnp.zeros((), jnp.int32) for _ in range(3)))
+    found = []
+    for step, data in (
+        (train.Step(init, update), rows),
+        (parallel.over(train.Step(init, update), devices("data=8"), SHARDED), parallel.place(rows, devices("data=8"), P("data"))),
+    ):
+        run = train.run(step, batch_size=16)
+        found.append(jax.jit(run.advance, static_argnums=2)(run.init(jax.random.clone(key), data), data, 6)[1])
+    np.testing.assert_array_equal(found[0]["rows"], found[1]["rows"])
+    np.testing.assert_array_equal(found[0]["mask"], found[1]["mask"])
+    assert 0 < (np.asarray(found[0]["mask"]) == 0).mean() < 1 and len(np.unique(np.asarray(found[0]["rows"])[:2])) == 32
+
+
+def right(logits, labels):
+    return ((logits.argmax(-1) == labels) & (labels >= 0)).sum().astype(jnp.float32)
+
+
+def test_any_batch_on_any_number_of_devices(rng):
+    """Batches of 30 over 8 devices, and an evaluation whose last batch has 13 samples."""
+    _, data, step, _ = alone(mlp)
+    expected = advanced(step, data, 30, 6)[1]
+    mesh = devices("data=8")
+    _, found = advanced(parallel.over(step, mesh, SHARDED), data, 30, 6)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    held = rng.normal(size=(85, 8)).astype("float32"), rng.integers(0, 8, 85)
+    held[1][rng.random(85) < 0.3] = -1  # labels that don't count
+    where = lambda metric: lambda logits, labels: metric(logits, jnp.maximum(labels, 0), where=labels >= 0, reduction="sum")
+    objective = train.objective(L.dense(8), where(losses.cross_entropy), metrics={"right": right})
+    weights = train.step(objective, optax.sgd(0.1)).init(jax.random.key(0), held)
+    measure = [jax.jit(train.evaluate(one, held, batch_size=24)) for one in (objective, parallel.split(objective, mesh, SHARDED))]
+    once, many = measure[0](weights), measure[1](parallel.place(weights, mesh, SHARDED))
+    np.testing.assert_allclose(many["loss"], once["loss"], rtol=1e-6)
+    assert many["right"] == once["right"] > 0  # counts are exact
+
+
+# Where arrays lie
+
+
+def first(model, optimizer, **named):
+    objective, data = model(np.random.default_rng(1))
+    batch = jax.tree.map(lambda a: jnp.asarray(a[:BATCH]), data)
+    return train.step(objective, optimizer, **named), batch
+
+
+@pytest.mark.parametrize("model", [mlp, pytest.param(transformer, marks=pytest.mark.slow)])
+def test_fully_sharded_keeps_an_eighth(model):
+    """Of parameters and optimizer state, by the arrays, and by XLA's analysis of the step."""
+    step, batch = first(model, optax.adam(1e-3))
+    step = parallel.over(step, devices("data=8"), SHARDED)
+    train_state = step.init(jax.random.key(0), batch)
+    kept = train_state.params, train_state.optimizer_state
+    whole = sum(a.nbytes for a in jax.tree.leaves(kept))
+    for device in jax.devices():
+        shards = [shard.data.nbytes for a in jax.tree.leaves(kept) for shard in a.addressable_shards if shard.device == device]
+        assert sum(shards) <= whole / 8 * 1.05
+    compiled = jax.jit(step.update, donate_argnums=0).lower(train_state, batch).compile()
+    others = sum(a.nbytes for a in jax.tree.leaves(batch)) + 64
+    assert compiled.memory_analysis().argument_size_in_bytes <= whole / 8 * 1.05 + others
+    assert parallel.explain(kept).bytes <= whole / 8 * 1.05 and parallel.explain(kept).whole == whole
+
+    sent = {row.kind: row for row in parallel.collectives(compiled).rows}  # parameters once, gradients once
+    size = sum(a.nbytes for a in jax.tree.leaves(train_state.params))
+    assert 0.9 * size <= sent["all-gather"].bytes <= size
+    assert set(sent) <= {"all-gather", "all-reduce", "reduce-scatter"}
+    assert sum(row.bytes for row in parallel.collectives(compiled).rows) <= 2 * size + 16
+    assert all(row.devices == 8 for row in sent.values())
+
+
+def test_tensor_parallel_gathers_no_weights():
+    """One device's part of the products, and sums of activations."""
+    step, batch = first(mlp, optax.adam(1e-3))
+    step = parallel.over(step, devices("data=1,model=8"), TENSOR)
+    train_state = step.init(jax.random.key(0), batch)
+    assert train_state.params["mlp"]["0"]["kernel"].sharding.spec == P(None, "model")
+    assert train_state.params["mlp"]["1"]["kernel"].sharding.spec == P("model", None)
+    compiled = jax.jit(step.update).lower(train_state, batch).compile()
+    assert {row.kind for row in parallel.collectives(compiled).rows} == {"all-reduce"}
+    whole = jax.jit(first(mlp, optax.adam(1e-3))[0].update).lower(jax.device_get(train_state), batch).compile()
+    assert compiled.cost_analysis()["flops"] < 0.3 * whole.cost_analysis()["flops"]
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.adafactor(0.1, min_dim_size_to_factor=8), optax.lbfgs()])
+def test_optimizer_state_and_averages_follow_parameters(optimizer):
+    step, batch = first(transformer, optimizer)
+    step = train.swag(train.average(step, 0.9), start=1, rank=3)
+    train_state = jax.eval_shape(step.init, jax.random.key(0), batch)
+    placed = parallel.place(train_state, devices("data=2,model=4"), parallel.fully_sharded("data", beneath=TENSOR))
+    by_path = {jax.tree_util.keystr(path, simple=True, separator="/"): a for path, a in jax.tree_util.tree_leaves_with_path(placed)}
+    owners = {path.removeprefix("params/"): a for path, a in by_path.items() if path.startswith("params/")}
+    assert owners["blocks/mlp/0/kernel"].sharding.spec == P(None, "data", "model")
+    assert owners["embedding/embedding"].sharding.spec == P("model", "data")
+    followers = 0
+    for path, a in by_path.items():
+        for name, owner in owners.items():
+            if path.endswith(f"/{name}") and a.shape[a.ndim - owner.ndim :] == owner.shape:
+                assert tuple(a.sharding.spec)[a.ndim - owner.ndim :] == tuple(owner.sharding.spec), path
+                followers += 1
+    assert followers >= 3 * len(owners)
+    deviations = by_path["averages/swag/deviations/blocks/mlp/0/kernel"]
+    assert deviations.sharding.spec == P(None, None, "data", "model") and deviations.shape[0] == 3
+    assert by_path["key"].sharding.spec == by_path["step"].sharding.spec == P()
+
+
+def test_the_first_rule_counts(rng):
+    params = {"a": {"kernel": jnp.ones((8, 16)), "bias": jnp.ones(16)}, "b": {"kernel": jnp.ones((6, 4)), "odd": jnp.ones(3)}}
+    mesh = devices("data=2,model=4")
+    placed = parallel.place(params, mesh, [{"a/kernel": P("model"), "**/kernel": P(None, "model")}, SHARDED])
+    specs = jax.tree.map(lambda a: a.sharding.spec, placed)
+    assert specs["a"] == {"kernel": P("model"), "bias": P("data")} and specs["b"] == {"kernel": P(None, "model"), "odd": P()}
+    assert parallel.place(params, mesh, parallel.fully_sharded(("data", "model")))["a"]["kernel"].sharding.spec == P(
+        None, ("data", "model")
+    )
+    rows = {row.path: row for row in parallel.explain(placed).rows}
+    assert rows["a/bias"] == ("a/bias", "float32[16]", "'data'", 32) and rows["b/odd"].sharding == "replicated"
+    assert "replicated" in str(parallel.explain(placed)) and parallel.explain(params).rows[0].sharding == "one device"
+
+
+def test_members_of_a_population_lie_on_different_devices():
+    objective, data = mlp(np.random.default_rng(1))
+    run = train.population(train.run(train.step(objective, optax.adam(1e-2)), batch_size=BATCH))
+    keys = jax.random.split(jax.random.key(0), 8)
+    advance = jax.jit(run.advance, static_argnums=2)
+    _, expected = advance(run.init(jax.random.clone(keys), data), data, 5)
+    placed = parallel.place(run.init(keys, data), devices("members=8"), P("members"))
+    final, found = advance(placed, data, 5)
+    np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-6)
+    assert final.params["mlp"]["0"]["kernel"].sharding.shard_shape((8, 8, 32)) == (1, 8, 32)
+    said = parallel.collectives(advance.lower(placed, data, 5).compile()).rows
+    assert sum(row.bytes for row in said) <= 1  # whether all have drawn their order
+
+
+@pytest.mark.parametrize("rules, error, message", [
+    ({"**/mlp/2/kernel": P(None, "data")}, ValueError, r"matches none of the paths: .*mlp/1/kernel"),
+    ({"**/kernel": P("model")}, ValueError, "the mesh has axes data, not 'model'"),
+    ({"mlp/0/*": P(None, "data")}, ValueError, r"splits mlp/0/bias, float32\[32\].*mesh has data=8"),
+    ({"mlp/0/kernel": (None, "data")}, TypeError, r"must have a spec such as jax.P\(None, 'model'\), got \(None, 'data'\)"),
+    (parallel.expert_parallel("data"), ValueError, "expert_parallel: there is none of"),
+    (parallel.fully_sharded("rows"), ValueError, "fully_sharded: the mesh has axes data, not 'rows'"),
+])  # fmt: skip
+def test_rules_that_do_not_fit_are_refused(rules, error, message):
+    step, batch = first(mlp, optax.adam(1e-3))
+    with pytest.raises(error, match=message):
+        parallel.over(step, devices("data=8"), rules).init(jax.random.key(0), batch)
+
+
+def test_meshes():
+    assert dict(parallel.mesh("data=4, model=2").shape) == {"data": 4, "model": 2}
+    assert dict(parallel.mesh({"data": -1, "model": 2}).shape) == {"data": 4, "model": 2}
+    assert parallel.mesh("data=2", devices=jax.devices()[6:]).devices.tolist() == jax.devices()[6:]
+
+
+@pytest.mark.parametrize("axes, message", [
+    ("data=3", "'data=3' doesn't fit 8 devices"),
+    ("data=-1,model=3", "doesn't fit 8 devices"),
+    ("data=-1,model=-1", "one of them at most may have size -1"),
+    ("data:8", "must be like 'data=4,model=2'"),
+    ("data=4,data=2", "each name once"),
+    ("", "must be like"),
+    ({"data": 0}, "the size of data must be a positive integer"),
+    ({}, "there must be axes"),
+])  # fmt: skip
+def test_meshes_that_are_refused(axes, message):
+    with pytest.raises(ValueError, match=f"mesh: .*{message}"):
+        parallel.mesh(axes)
+
+
+def test_an_axis_that_the_mesh_lacks_is_an_error():
+    step, _ = first(mlp, optax.adam(1e-3))
+    with pytest.raises(ValueError, match="over: the mesh has axes model, not 'data'"):
+        parallel.over(step, devices("model=8"))
+    parallel.over(step, devices("model=8"), axis=None)
+
+
+def test_collectives_are_counted():
+    """Kinds, groups of devices and bytes as XLA writes them, those of asynchronous ones too."""
+    text = """
+  %all-reduce.5 = (f32[32]{0}, bf16[8,32]{1,0}) all-reduce(%a, %b), channel_id=5, replica_groups=[2,4]<=[8], to_apply=%add
+  %ag = f32[24,4]{1,0} all-gather(%all-reduce.5), replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, dimensions={0}
+  %ag2 = f32[8] all-gather(%x), channel_id=3, replica_groups=mesh['axis_0'=8] {'axis_0':(1)4}, dimensions={0}
+  %start = (s8[2,3]{1,0}, s8[16,3]{1,0}) all-gather-start(%x), replica_groups={{0,1,2,3,4,5,6,7}}, dimensions={0}
+  %done = s8[16,3]{1,0} all-gather-done(%start)
+  ROOT %cp = pred[10]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
+"""
+    rows = parallel.collectives(SimpleNamespace(as_text=lambda: text)).rows
+    assert rows == (
+        ("all-reduce", 4, 1, 4 * 32 + 2 * 256),
+        ("all-gather", 4, 2, 4 * 96 + 4 * 8),
+        ("all-gather", 8, 1, 48),
+        ("collective-permute", 2, 1, 10),
+    )
+    assert "all-reduce" in str(parallel.collectives(SimpleNamespace(as_text=lambda: text)))
+
+
+# Other devices than before
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A checkpoint of step 5, written from eight devices, and the losses that follow on these."""
+    folder = tmp_path_factory.mktemp("saved")
+    _, data, step, _ = alone(cnn)
+    run = train.run(parallel.over(step, devices("data=8"), SHARDED), batch_size=BATCH)
+    advance = jax.jit(run.advance, static_argnums=2)
+    train_state, _ = advance(run.init(jax.random.key(7), data), data, 5)
+    checkpoint.save(folder, 5, train_state)
+    _, measured = advance(train_state, data, 5)
+    return folder, jax.device_get(train_state.replace(key=jax.random.key_data(train_state.key))), measured["loss"]
+
+
+@pytest.mark.parametrize(
+    "layout", ["data1", "data8", *(pytest.param(name, marks=pytest.mark.slow) for name in ("data2", "data4", "sharded2", "mixed"))]
+)
+def test_a_checkpoint_goes_on_on_other_devices(saved, layout):
+    """Arrays to the bit, and the next losses within 1e-6."""
+    folder, expected, following = saved
+    _, data, step, _ = alone(cnn)
+    axes, rules = LAYOUTS[layout]
+    rules = [{"head/kernel": P("model")}, SHARDED] if "model" in axes else rules
+    mesh = devices(axes)
+    run = train.run(parallel.over(step, mesh, rules), batch_size=BATCH)
+    template = parallel.place(jax.eval_shape(run.init, jax.random.key(7), data), mesh, rules)
+    train_state = checkpoint.restore(folder, template).tree
+    for a, b in zip(jax.tree.leaves(train_state), jax.tree.leaves(template)):
+        assert a.sharding == b.sharding
+    numbers = jax.device_get(train_state.replace(key=jax.random.key_data(jax.random.clone(train_state.key))))
+    for a, b in zip(jax.tree.leaves(numbers), jax.tree.leaves(expected)):
+        assert a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    _, measured = jax.jit(run.advance, static_argnums=2)(train_state, data, 5)
+    np.testing.assert_allclose(measured["loss"], following, rtol=1e-6)
+
+
+def test_fit_goes_on_over_a_mesh(tmp_path):
+    """`jdl.fit` takes the run as it is; in two calls it gives the bits of one."""
+    objective, data = mlp(np.random.default_rng(1))
+    mesh = devices("data=8")
+    step = parallel.over(train.step(objective, optax.adam(1e-2)), mesh, SHARDED)
+    run = train.run(step, batch_size=BATCH)
+    measure = train.evaluate(parallel.split(objective, mesh, SHARDED), data, batch_size=30)
+    fit = functools.partial(jdl.fit, run, data, evaluate=measure, progress=False)
+    whole, history = fit(jax.random.key(3), epochs=3, folder=tmp_path / "whole")
+    fit(jax.random.key(3), epochs=1, folder=tmp_path / "parts")
+    parts, again = fit(jax.random.key(3), epochs=3, folder=tmp_path / "parts")
+    assert parts.params["mlp"]["0"]["kernel"].sharding.spec == P(None, "data")
+    for a, b in zip(
+        jax.tree.leaves((whole.params, history["evaluate/loss"])), jax.tree.leaves((parts.params, again["evaluate/loss"]))
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+# A named axis
+
+
+def by_vmap(update, train_state, parts):
+    return jax.jit(jax.vmap(update, (None, 0), axis_name="data"))(train_state, parts)
+
+
+def by_pmap(update, train_state, parts):
+    return jax.pmap(update, axis_name="data", in_axes=(None, 0), devices=jax.devices()[:4])(train_state, parts)
+
+
+def by_shard_map(update, train_state, parts):
+    def block(train_state, parts):
+        return jax.tree.map(lambda a: a[None], update(train_state, jax.tree.map(lambda a: a[0], parts)))
+
+    return jax.jit(jax.shard_map(block, mesh=devices("data=4"), in_specs=(P(), P("data")), out_specs=P("data")))(train_state, parts)
+
+
+@pytest.mark.parametrize("spread", [by_vmap, by_pmap, by_shard_map])
+def test_a_step_over_a_named_axis_is_that_of_the_whole_batch(spread, rng):
+    """Batch norm included; every device has the same result, and by `shard_map` JAX knows it."""
+    batch = rng.normal(size=(32, 5)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
+    net = lambda axis_name: L.chain(L.dense(8), L.batch_norm(axis_name=axis_name), jnp.tanh, L.dense(1))
+    objective = lambda axis_name: train.objective(net(axis_name), losses.mean_squared_error)
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    whole = train.step(objective(None), optimizer)
+    before = whole.init(jax.random.key(0), batch)
+    expected = jax.jit(whole.update)(before, batch)
+    each = train.step(objective("data"), optimizer, gradient=train.mean_over("data"))
+    found = spread(each.update, before, jax.tree.map(lambda a: a.reshape(4, 8, *a.shape[1:]), batch))
+    numbers = lambda result: (result[0].params, result[0].state, result[0].optimizer_state, result[1])
+    for many, one in zip(jax.tree.leaves(numbers(found)), jax.tree.leaves(numbers(expected))):
+        for i in range(4):
+            np.testing.assert_array_equal(many[i], many[0])
+        np.testing.assert_allclose(many[0], one, rtol=1e-5, atol=1e-6)
+
+
+def test_every_device_draws_its_own_masks_and_statistics_are_averaged():
+    """Dropout of ones, and batch norms that each see a part."""
+    objective = train.objective(
+        L.chain(L.dropout(0.5), L.batch_norm(momentum=0)),
+        lambda y, x: 0.0 * y.sum(),
+        metrics={"first": lambda y, x: (y[:, 0] > 0).mean(dtype=jnp.float32)},
+    )
+    masks = []
+
+    def seen(apply):
+        def gradient(params, state, batch, key):
+            masks.append(functional.dropout(jax.random.clone(key), jnp.ones(64), 0.5))
+            return jax.value_and_grad(apply, has_aux=True)(params, state, batch, key)
+
+        return gradient
+
+    def update(train_state, part):
+        step = train.step(objective, optax.sgd(0.1), gradient=train.mean_over("data", seen))
+        return *step.update(train_state, part), masks.pop()
+
+    parts = jnp.ones((4, 64, 3)), jnp.ones((4, 64, 3))
+    train_state = train.step(objective, optax.sgd(0.1)).init(jax.random.key(0), jax.tree.map(lambda a: a[0], parts))
+    for spread in (by_vmap, by_shard_map):
+        after, _, drawn = spread(update, train_state, parts)
+        assert len({mask.tobytes() for mask in np.asarray(drawn)}) == 4
+        mean = np.asarray(after.state["1"]["mean"])
+        np.testing.assert_array_equal(mean, np.broadcast_to(mean[0], mean.shape))
+        assert (np.abs(mean - 1) < 0.5).all()
