@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.layer import derive
 from jdl.train._run import rows
+from jdl.train._step import Gradient
 
 
-def accumulate(times: int) -> Callable[[Callable], Callable]:
+def accumulate(times: int) -> Gradient:
     """Makes what `train.step(..., gradient=accumulate(4))` takes: the gradient as the mean over parts of the batch, one by one.
 
     For a loss that is a mean over samples it is the gradient of the whole batch, in the memory of a part. A mean that counts some

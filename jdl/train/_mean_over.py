@@ -8,12 +8,10 @@ import jax.numpy as jnp
 
 from jdl.functional._bilinear import same_axes
 from jdl.layer import derive
-from jdl.train._step import _value_and_gradient
+from jdl.train._step import Gradient, value_and_gradient
 
 
-def mean_over(
-    axis_name: Hashable, gradient: Callable[[Callable], Callable] = _value_and_gradient
-) -> Callable[[Callable], Callable]:
+def mean_over(axis_name: Hashable, gradient: Gradient = value_and_gradient) -> Gradient:
     """Makes what `train.step(..., gradient=mean_over("data"))` takes: the gradient as the mean over a mapped axis.
 
     For steps under `jax.shard_map`, `jax.pmap` or `jax.vmap(..., axis_name="data")`, each with its part of a batch: all take the

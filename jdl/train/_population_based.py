@@ -19,9 +19,9 @@ def exploit_and_explore(
 ) -> TrainState:
     """Lets the worst members go on from the best: truncation selection, then new hyperparameters for those that copied.
 
-    Each member of the bottom fraction takes params, state, optimizer state, averages and hyperparameters of a member drawn from the
-    top fraction. It keeps its own keys, place in the data and count of steps, so from there on it sees other batches and other
-    noise than the member that it copied. All other members stay as they are, to the bit.
+    Each member of the bottom fraction takes all of a member drawn from the top fraction, and its hyperparameters, but keeps its own
+    keys, place in the data and count of steps: so from there on it sees other batches and other noise than the member that it
+    copied. All other members stay as they are, to the bit.
 
     Args:
       key: a typed key.
@@ -71,9 +71,8 @@ def exploit_and_explore(
         return jax.tree.map(lambda new, old: jnp.where(copied, new, old).astype(old.dtype), explore(key, old), old)
 
     keys = jax.random.split(derive(key, "explore"), members)
-    parts = {name: getattr(train_state, name) for name in ("params", "state", "optimizer_state", "averages", "hyperparameters")}
-    parts = jax.tree.map(take, parts)
-    return train_state.replace(**parts | {"hyperparameters": jax.vmap(own)(keys, copied, parts["hyperparameters"])})
+    new = jax.tree.map(take, train_state).replace(step=train_state.step, epoch=train_state.epoch, position=train_state.position)
+    return new.replace(hyperparameters=jax.vmap(own)(keys, copied, new.hyperparameters))
 
 
 def population_based(

@@ -1,5 +1,6 @@
 """Back to where all was well."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -46,7 +47,7 @@ def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array =
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         train_state, none = step.init(key, batch), jnp.zeros((), jnp.int32)
-        kept = _restorable(train_state)
+        kept = _restorable(train_state, train_state.averages, train_state.memory)
         return remembering("rollback", train_state, {"older": kept, "newer": kept, "good": none, "skipped": none})
 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -58,11 +59,12 @@ def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array =
         skipped = jnp.where(good, 0, memory["skipped"] + 1)
         back, due = skipped >= after, good & (memory["good"] + 1 >= every)
         index = jnp.where(back, 2, due.astype(jnp.int32))
-        now, older, newer = jax.lax.switch(index, (_keep, _shift, _restore), _restorable(new), memory["older"], memory["newer"])
+        now = _restorable(new, memory["older"]["averages"], memory["older"]["memory"])
+        now, older, newer = jax.lax.switch(index, (_keep, _shift, _restore), now, memory["older"], memory["newer"])
         counts = {"good": jnp.where(due | back, 0, memory["good"] + good), "skipped": jnp.where(back, 0, skipped)}
         memory = {"older": older, "newer": newer} | counts
-        new = new.replace(**now | {"memory": now["memory"] | {"rollback": memory}})
-        return new, metrics | {"rolled_back": back.astype(jnp.float32)}
+        outer = {"averages": new.averages | now["averages"], "memory": new.memory | now["memory"] | {"rollback": memory}}
+        return new.replace(**now | outer), metrics | {"rolled_back": back.astype(jnp.float32)}
 
     return Step(init, update)
 
@@ -79,8 +81,8 @@ def _restore(now: Any, older: Any, newer: Any) -> tuple[Any, Any, Any]:
     return older, older, older
 
 
-def _restorable(train_state: TrainState) -> dict[str, Any]:
-    """What comes back: all but the key, the counts of steps and data, and hyperparameters."""
-    memory = {name: entry for name, entry in train_state.memory.items() if name != "rollback"}
-    kept = ("params", "state", "optimizer_state", "averages")
-    return {name: getattr(train_state, name) for name in kept} | {"memory": memory}
+def _restorable(train_state: TrainState, averages: Iterable[str], memory: Iterable[str]) -> dict[str, Any]:
+    """What comes back: all but the key, the counts of steps and data, hyperparameters, and what is kept around the step."""
+    parts = {name: getattr(train_state, name) for name in ("params", "state", "optimizer_state")}
+    parts["averages"] = {name: train_state.averages[name] for name in averages}
+    return parts | {"memory": {name: train_state.memory[name] for name in memory}}

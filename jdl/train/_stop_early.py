@@ -49,7 +49,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
 
     def init(key: jax.Array, data: Any) -> TrainState:
         train_state = run.init(key, data)
-        if _NAME in train_state.averages:
+        if _NAME in train_state.memory:
             raise ValueError("stop_early: the run stops early already")
         metrics = jax.eval_shape(lambda train_state: _single(run.advance(train_state, data, 1)[1]), train_state)
         if "stopped" in metrics:
@@ -58,12 +58,12 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
             "progress": stopping.init(_model(train_state)),
             "metrics": jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics),
         }
-        return train_state.replace(averages=train_state.averages | {_NAME: kept})
+        return train_state.replace(memory=train_state.memory | {_NAME: kept})
 
     def proceed(train_state: TrainState, data: Any) -> TrainState:
         """Takes a step, which counts for members that have not stopped, and measures if it was the last of an epoch."""
         new, metrics = run.advance(train_state, data, 1)
-        kept = train_state.averages[_NAME]
+        kept = train_state.memory[_NAME]
         progress: Progress = kept["progress"]
         frozen = train_state.replace(epoch=new.epoch, position=new.position)
         new = _where(progress.stopped, frozen, new)
@@ -71,7 +71,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         over = new.epoch > train_state.epoch
 
         def keep(new: TrainState, progress: Progress) -> TrainState:
-            return new.replace(averages=new.averages | {_NAME: {"progress": progress, "metrics": metrics}})
+            return new.replace(memory=new.memory | {_NAME: {"progress": progress, "metrics": metrics}})
 
         def measure(new: TrainState) -> TrainState:
             return keep(new, _where(over, stopping.update(progress, value(new), _model(new)), progress))
@@ -87,9 +87,9 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         _check.positive("stop_early", steps=steps)
 
         def one(train_state: TrainState, _: None):
-            alive = any_member(~train_state.averages[_NAME]["progress"].stopped)
+            alive = any_member(~train_state.memory[_NAME]["progress"].stopped)
             train_state = branch(alive, lambda train_state: proceed(train_state, data), idle, train_state)
-            kept = train_state.averages[_NAME]
+            kept = train_state.memory[_NAME]
             return train_state, kept["metrics"] | {"stopped": kept["progress"].stopped.astype(jnp.float32)}
 
         return jax.lax.scan(one, train_state, length=steps)
@@ -119,9 +119,9 @@ def best(train_state: TrainState) -> TrainState:
       >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 20)
       >>> loss = measure(train.best(train_state))["loss"]
     """
-    if _NAME not in train_state.averages:
-        raise ValueError(f"best: the train state keeps {sorted(train_state.averages)}; train.stop_early keeps the best")
-    return train_state.replace(**train_state.averages[_NAME]["progress"].best_params)
+    if _NAME not in train_state.memory:
+        raise ValueError(f"best: the train state keeps {sorted(train_state.memory)}; train.stop_early keeps the best")
+    return train_state.replace(**train_state.memory[_NAME]["progress"].best_params)
 
 
 def _model(train_state: TrainState) -> dict[str, Any]:
