@@ -50,7 +50,8 @@ def skip_spikes(step: Step, factor: float | jax.Array, *, by: str = "loss", wind
     a spike until there are `window` values.
 
     A skipped step is not counted, and the run goes on as without that batch, as in `skip_nonfinite`. If the metric has risen for
-    good, every step is skipped from then on: `rollback` is the way out.
+    good, every step is skipped from then on: where a step has spoilt the params, `rollback` is the way out; where the data have
+    changed, it is none, as the old values come back, too.
 
     Args:
       step: a Step.
