@@ -204,6 +204,17 @@ def test_the_scale_of_a_loss(key, rng):
     assert np.isfinite(states.params["w"]).all() and scale == 2.0**24
 
 
+def test_the_scale_of_a_loss_does_not_go_back(key):
+    """One that overflows more often in a row than it takes to go back is halved until it does not."""
+    apply = lambda w, state, batch, key=None, train=True: ((w * batch).astype("float32"), (state, {}))
+    objective = train.Objective(lambda key, batch: (jnp.zeros((), "float16"), {}), apply)
+    scaled = train.scale_loss(lambda gradient: train.step(objective, optax.sgd(1e-6), gradient=gradient))
+    step = train.rollback(scaled, after=2, every=1)
+    measured = scanned(step)(key, jnp.full(10, 300, "float16"))[1]
+    assert measured["loss_scale"].tolist() == [*(2.0**i for i in range(15, 6, -1)), 2.0**7]
+    assert measured["rolled_back"].tolist() == [0, 1] * 4 + [0, 0]
+
+
 def test_small_gradients_of_half_precision_don_t_vanish(key):
     model = L.precision(L.dense(1, bias=False), "float16")
     objective = train.objective(model, lambda y, target: 1e-6 * losses.mean_absolute_error(y, target))

@@ -11,14 +11,20 @@ from jdl.train._skip import remembering
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
+_GOES_ON = {"scale_loss"}  # a scale that comes back would overflow again, and be halved for nothing
+
 
 def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array = 100) -> Step:
     """Makes a step that goes back to a snapshot when several in a row were skipped.
 
     A snapshot is taken after every `every` good steps, and put in use when the next one is taken: so what comes back is at least
     `every` good steps old, or the beginning, and not what was about to go wrong. Params, state, optimizer and averages come back,
-    and what other steps remember. The data do not: epoch, position and the number of steps go on, so that the run sees new batches
-    with new keys, and not those again that led here. As long as nothing is skipped, nothing changes.
+    and what other steps remember, but for the scale of `scale_loss`. The data do not: epoch, position and the number of steps go
+    on, so that the run sees new batches, not those again that led here, and no key of a step that was taken. As long as nothing is
+    skipped, nothing changes.
+
+    What goes by the optimizer's count, such as a schedule of the learning rate, so goes back, and from then on lags behind what
+    goes by the number of steps, such as a schedule in the objective.
 
     Two snapshots take three times the memory of what comes back.
 
@@ -47,7 +53,7 @@ def rollback(step: Step, *, after: int | jax.Array = 3, every: int | jax.Array =
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         train_state, none = step.init(key, batch), jnp.zeros((), jnp.int32)
-        kept = _restorable(train_state, train_state.averages, train_state.memory)
+        kept = _restorable(train_state, train_state.averages, train_state.memory.keys() - _GOES_ON)
         return remembering("rollback", train_state, {"older": kept, "newer": kept, "good": none, "skipped": none})
 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
