@@ -215,6 +215,22 @@ def test_the_scale_of_a_loss_does_not_go_back(key):
     assert measured["rolled_back"].tolist() == [0, 1] * 4 + [0, 0]
 
 
+def test_the_norm_of_a_gradient_is_that_without_a_scale(key, rng):
+    """Also of one that is accumulated."""
+    objective, batch = train.objective(L.dense(1), losses.mean_squared_error), tuple(a[0] for a in batches(rng, 1))
+    make = lambda gradient: train.step(objective, optax.sgd(0.1), gradient=train.with_gradient_norm(gradient))
+    accumulated = train.accumulate(2)
+
+    def norms(key):
+        first = make(accumulated).init(key, batch)
+        scaled = train.scale_loss(make, gradient=accumulated)
+        memory = scaled.init(jax.random.clone(first.key), batch).memory
+        return [step.update(first.replace(memory=memory), batch)[1]["gradient_norm"] for step in (make(accumulated), scaled)]
+
+    expected, found = jax.jit(norms)(key)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_small_gradients_of_half_precision_don_t_vanish(key):
     model = L.precision(L.dense(1, bias=False), "float16")
     objective = train.objective(model, lambda y, target: 1e-6 * losses.mean_absolute_error(y, target))
@@ -245,6 +261,10 @@ def test_misuse_is_refused(key, rng):
         attempt(train.rollback(GUARDED["loss"]))
     with pytest.raises(ValueError, match="scale_loss: make_step must hand on what it is given"):
         attempt(train.scale_loss(lambda gradient: PLAIN))
+    with pytest.raises(ValueError, match="scale_loss: rollback goes around it"):
+        attempt(train.scale_loss(lambda gradient: guarded(train.skip_nonfinite(plain(gradient=gradient)))))
+    with pytest.raises(ValueError, match="scale_loss: gradient measures the scaled loss: gradient_norm; measure inside make_step"):
+        attempt(train.scale_loss(lambda gradient: plain(gradient=gradient), gradient=train.with_gradient_norm()))
     with pytest.raises(ValueError, match="after must be at least 1, got 0"):
         train.rollback(PLAIN, after=0)
     with pytest.raises(ValueError, match="factor must be at least"):

@@ -30,16 +30,19 @@ def scale_loss(
     operations give the bits that they give without. bfloat16 has the range of float32 and needs none of this.
 
     Args:
-      make_step: from what `train.step(..., gradient=)` takes to a Step; other steps that keep or skip something belong inside.
+      make_step: from what `train.step(..., gradient=)` takes to a Step; other steps that keep or skip something belong inside, but
+        for `rollback`, which belongs around: a step that overflows undoes what is inside.
       initial: the first scale, in [1, 2^24]; may be traced.
       period: steps without overflow until the scale is doubled, at least 1; may be traced.
-      gradient: how the gradient is computed, such as `train.accumulate(4)`.
+      gradient: how the gradient of the scaled loss is computed, such as `train.accumulate(4)`. What measures the gradient belongs
+        inside `make_step`: `lambda gradient: train.step(..., gradient=train.with_gradient_norm(gradient))`.
 
     Returns:
       A Step with two more metrics, `loss_scale`, and `skipped`, 1 or 0; its train state has `memory["scale_loss"]`.
 
     Raises:
-      ValueError: if a number is out of range; at the first step, if `make_step` does not use what it is given.
+      ValueError: if a number is out of range; at init, if there is a `rollback` inside; at the first step, if `make_step` does not
+        use what it is given, or `gradient` adds metrics, which would be of the scaled loss.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -58,7 +61,10 @@ def scale_loss(
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         memory = {"scale": jnp.asarray(initial, jnp.float32), "good": jnp.zeros((), jnp.int32)}
-        return remembering("scale_loss", make_step(gradient).init(key, batch), memory)
+        train_state = make_step(gradient).init(key, batch)
+        if "rollback" in train_state.memory:
+            raise ValueError("scale_loss: rollback goes around it: train.rollback(train.scale_loss(...))")
+        return remembering("scale_loss", train_state, memory)
 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         memory = train_state.memory["scale_loss"]
@@ -87,14 +93,19 @@ def _scaled(gradient: Gradient, scale: jax.Array) -> Gradient:
 
     def of(apply: Callable) -> Callable:
         def scaled(*arguments: Any) -> tuple[jax.Array, Any]:
-            loss, rest = apply(*arguments)
-            return loss * scale, rest
+            loss, (state, metrics) = apply(*arguments)
+            return loss * scale, (state, {"own": metrics})  # apart from those that the gradient adds
 
         def unscaled(*arguments: Any) -> tuple[Any, Any]:
             (value, (state, metrics)), slope = gradient(scaled)(*arguments)
+            if added := metrics.keys() - {"own"}:
+                raise ValueError(
+                    f"scale_loss: gradient measures the scaled loss: {', '.join(sorted(added))}; measure inside make_step:"
+                    " lambda gradient: train.step(..., gradient=train.with_gradient_norm(gradient))"
+                )
             slope = jax.tree.map(lambda g: (widen(g) / scale).astype(g.dtype), slope)
             fine = jnp.stack([jnp.isfinite(g).all() for g in jax.tree.leaves(slope)]).all()
-            return (value / scale, (state, metrics | {"overflow": 1.0 - fine})), slope
+            return (value / scale, (state, metrics["own"] | {"overflow": 1.0 - fine})), slope
 
         return unscaled
 
