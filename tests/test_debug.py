@@ -146,6 +146,22 @@ def test_learning_rates(key):
         train.learning_rate_range_test(quadratic, key, data, low=1.0, high=0.1)
 
 
+def test_a_rate_is_suggested_only_where_the_loss_falls(key):
+    """Whatever some samples are; not at once above the rate at which it diverges, and not if all are NaN."""
+
+    def skipping(learning_rate):
+        step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(learning_rate))
+        return train.run(train.skip_nonfinite(step), batch_size=4)
+
+    x = jnp.ones((8, 1))
+    find = lambda low, y: train.learning_rate_range_test(skipping, jax.random.key(0), (x, y), low=low, high=1e3, steps=60)
+    targets = jnp.stack([jnp.full((8, 1), 3.0), jnp.full((8, 1), 3.0).at[5].set(jnp.nan), jnp.full((8, 1), jnp.nan)])
+    found = jax.jit(jax.vmap(find))(jnp.array([1e-4, 1e-4, 1e-4, 1e2]), targets[jnp.array([0, 1, 2, 0])])
+    assert ((found.suggestion[:2] > 1e-3) & (found.suggestion[:2] < 1)).all(), found.suggestion
+    assert jnp.isnan(found.suggestion[2:]).all(), found.suggestion
+    assert jnp.isnan(found.losses[1, :40]).sum() == 20 and jnp.isfinite(found.losses[0, :40]).all()
+
+
 def test_the_largest_batch_fits():
     """By XLA's plan: it grows with the batch, whose hidden units take 4 KB for each sample."""
     data = np.ones((70, 2), np.float32), np.ones((70, 1), np.float32)

@@ -19,8 +19,9 @@ class RangeTest(NamedTuple):
 
     Attributes:
       learning_rates: one for each step, `(steps,)`.
-      losses: at each step, smoothed, `(steps,)`; NaN once it has diverged.
-      suggestion: the rate at which the loss falls fastest, a scalar; usually a good one is at or somewhat above it.
+      losses: at each step, smoothed, `(steps,)`; NaN where the step was skipped or its loss not finite, as once it has diverged.
+      suggestion: the rate at which the loss falls fastest, a scalar; usually a good one is at or somewhat above it. NaN if the loss
+        falls nowhere.
     """
 
     learning_rates: jax.Array
@@ -39,6 +40,9 @@ def learning_rate_range_test(
 ) -> RangeTest:
     """Trains with a learning rate that grows from step to step by one factor, and sees where the loss falls fastest.
 
+    Smith lets the rate grow by a constant and reads off accuracy; to let it grow by a factor, and to take the steepest descent of
+    the loss, is later practice.
+
     It is a pure function: `jit` compiles it, and `vmap` over keys gives an interval of the suggestion.
 
     Args:
@@ -46,11 +50,11 @@ def learning_rate_range_test(
       key: a typed key.
       data: a tree of arrays with one first axis, that of samples.
       low: the first learning rate, above 0.
-      high: the last one, above `low`.
+      high: the last one, at least `low`.
       steps: how many, at least 20.
 
     Returns:
-      A RangeTest. Losses are an exponential moving average, over about ten steps.
+      A RangeTest. Losses are an exponential moving average, over about ten steps, of those that are finite and not skipped.
 
     Raises:
       ValueError: if a number is out of range.
@@ -78,17 +82,20 @@ def learning_rate_range_test(
     def one(carry: tuple[TrainState, jax.Array, jax.Array], learning_rate: jax.Array):
         train_state, mean, weight = carry
         train_state, metrics = make_run(learning_rate).advance(train_state, data, 1)
-        mean, weight = (_SMOOTHING * a + (1 - _SMOOTHING) * new for a, new in ((mean, metrics["loss"][0]), (weight, 1.0)))
-        return (train_state, mean, weight), mean / weight
+        loss = metrics["loss"][0]
+        good = jnp.isfinite(loss) & (metrics.get("skipped", jnp.zeros(1))[0] == 0)
+        towards = lambda a, new: jnp.where(good, _SMOOTHING * a + (1 - _SMOOTHING) * new, a)
+        mean, weight = towards(mean, loss), towards(weight, 1.0)
+        return (train_state, mean, weight), jnp.where(good, mean / weight, jnp.nan)
 
     first = make_run(learning_rates[0]).init(key, data), jnp.zeros(()), jnp.zeros(())
     _, losses = jax.lax.scan(one, first, learning_rates)
-    losses = jnp.where(jnp.isfinite(losses), losses, jnp.nan)
-    return RangeTest(learning_rates, losses, learning_rates[_steepest(losses)])
+    return RangeTest(learning_rates, losses, _steepest(learning_rates, losses))
 
 
-def _steepest(losses: jax.Array) -> jax.Array:
-    """Where the loss falls fastest before it is lowest."""
-    known = jnp.nan_to_num(losses, nan=jnp.inf)
-    before = jnp.arange(_SPAN, len(losses)) <= jnp.argmin(known)
-    return jnp.argmin(jnp.where(before, known[_SPAN:] - known[:-_SPAN], jnp.inf))
+def _steepest(learning_rates: jax.Array, losses: jax.Array) -> jax.Array:
+    """The rate at which the loss falls fastest before it is lowest; NaN if it falls nowhere."""
+    change = losses[_SPAN:] - losses[:-_SPAN]
+    before = jnp.arange(_SPAN, len(losses)) <= jnp.argmin(jnp.nan_to_num(losses, nan=jnp.inf))
+    falls = jnp.where(before & (change < 0), change, 0)
+    return jnp.where(falls.any(), learning_rates[jnp.argmin(falls)], jnp.nan)
