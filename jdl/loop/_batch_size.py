@@ -20,7 +20,7 @@ def largest_batch_size(make_run: Callable[[int], Run], data: Any, *, room: int |
     Args:
       make_run: from the size of a batch to a run.
       data: a tree of arrays with one first axis, that of samples; they count too, since they are on the device.
-      room: how many bytes there are; by default most of what is free on the device.
+      room: how many bytes there are; by default most of what is free on the device, and those of the data.
 
     Returns:
       A power of 2, at most the number of samples.
@@ -39,7 +39,7 @@ def largest_batch_size(make_run: Callable[[int], Run], data: Any, *, room: int |
     data = jax.tree.map(jnp.asarray, data)
     sizes = [2**i for i in range(rows(data).bit_length())]
     planned = functools.cache(lambda size: _planned(make_run(size), data))
-    room = free_bytes() if room is None else room
+    room = free_bytes(data) if room is None else room
     fitting = bisect.bisect_right(sizes, room, key=planned)
     if not fitting:
         raise MemoryError(f"largest_batch_size: one sample takes {planned(1):,} bytes, there are {room:,}")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -30,9 +31,12 @@ def block_size(members: int, bytes_of: Callable[[int], int], room: int) -> int:
     return size
 
 
-def free_bytes() -> int:
-    """What a program may take, of the device's memory or the host's."""
-    stats = jax.devices()[0].memory_stats()
+def free_bytes(given: Any = ()) -> int:
+    """What a program may take, of the device's memory or the host's: also the room of what it is given, which is there already."""
+    device = jax.devices()[0]
+    shards = [shard for a in jax.tree.leaves(given) for shard in a.addressable_shards if shard.device == device]
+    there = sum(shard.data.nbytes for shard in shards)
+    stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
-        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
-    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)) + there)
+    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + there)
