@@ -100,6 +100,17 @@ def test_the_optimizer_may_be_the_cause():
         debug.nan_report(objective.apply, state_of(objective), BATCH)
 
 
+def test_what_a_step_hands_on_is_no_cause():
+    """Early stopping's best value is infinite before the first."""
+    step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(0.1))
+    run = train.stop_early(
+        train.run(step, batch_size=2), train.early_stopping(3), lambda train_state: train_state.params["bias"][0]
+    )
+    report = debug.nan_report(step, jax.jit(run.init)(jax.random.key(0), BATCH), BATCH)
+    assert report.cause == ""
+    assert [row.place for row in report.rows] == ["train_state/memory/early_stopping/progress/best_value"]
+
+
 def warned(function, *calls):
     with warnings.catch_warnings(record=True, action="always") as caught:
         for arguments in calls:
@@ -162,7 +173,7 @@ def test_a_rate_is_suggested_only_where_the_loss_falls(key):
     assert jnp.isnan(found.losses[1, :40]).sum() == 20 and jnp.isfinite(found.losses[0, :40]).all()
 
 
-def test_the_largest_batch_fits():
+def test_the_largest_batch_fits(monkeypatch):
     """By XLA's plan: it grows with the batch, whose hidden units take 4 KB for each sample."""
     data = np.ones((70, 2), np.float32), np.ones((70, 1), np.float32)
     step = train.step(train.objective(L.chain(L.dense(1024), jnp.sin, L.dense(1)), losses.mean_squared_error), optax.sgd(0.1))
@@ -178,5 +189,9 @@ def test_the_largest_batch_fits():
     assert planned[32] - planned[16] >= 16 * 4096
     assert jdl.largest_batch_size(make_run, data, room=planned[32] - 1) == 16
     assert jdl.largest_batch_size(make_run, data, room=planned[32]) == 32
+    with monkeypatch.context() as patch:  # data that are on the device already are not counted twice
+        patch.setattr("jdl.loop._blocks._SHARE", 0)
+        with pytest.raises(MemoryError, match=f"there are {sum(a.nbytes for a in data)}$"):
+            jdl.largest_batch_size(make_run, data)
     with pytest.raises(MemoryError, match=r"largest_batch_size: one sample takes [\d,]+ bytes, there are 10"):
         jdl.largest_batch_size(make_run, data, room=10)

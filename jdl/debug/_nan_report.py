@@ -10,6 +10,7 @@ from jdl.functional import _check
 from jdl.layer import derive
 from jdl.report._text import text
 from jdl.train import Objective, Step, TrainState
+from jdl.train._skip import stays_finite
 
 _SHOWN = 30  # rows of a printed table
 
@@ -60,7 +61,8 @@ def nan_report(function: Objective | Step, train_state: TrainState, batch: Any) 
 
     The step is computed once more, operation by operation, loops unrolled, with every result looked at: slow, and in the memory of
     all results at once. NaN that reaches a result is followed back to the operation, or the input, that it began with. Infinite
-    numbers that reach none, such as those that mask scores before a softmax, are in the table and not in the sentence.
+    numbers that reach none, such as those that mask scores before a softmax, are in the table and not in the sentence; so are those
+    that the step only hands on, such as a best value of infinity before there is any.
 
     Args:
       function: an Objective, whose loss and gradient are looked at; or a Step, and also its optimizer is.
@@ -93,12 +95,16 @@ def nan_report(function: Objective | Step, train_state: TrainState, batch: Any) 
         program, shapes = jax.make_jaxpr(run, return_shape=True)(given)
     inputs = inputs_of(given)
     values, operations = compute(program, inputs)
-    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in jax.tree_util.tree_leaves_with_path(shapes)]
-    results = [(name, value) for name, value in zip(names, values) if value.origin]
+    before = {f"new {name}": value.array for name, value in zip(_names(given), inputs)}
+    results = [(name, value) for name, value in zip(_names(shapes), values) if not stays_finite(value.array, before.get(name))]
     places = {operation.place: operation for operation in reversed(operations)}
     firsts = [value.origin for value in inputs if value.origin] + [one for one in operations if places[one.place] is one]
     rows = [NotFinite(*one[:4]) for one in firsts] + [NotFinite(name, "", found(value.array), "") for name, value in results]
     return NanReport(_cause(results, operations), tuple(rows))
+
+
+def _names(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
 def _given(train_state: TrainState, batch: Any) -> dict[str, Any]:

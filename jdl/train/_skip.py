@@ -112,7 +112,7 @@ def chosen(first: jax.Array, new: Any, old: Any) -> Any:
 
 def finite(new: TrainState, old: TrainState, metrics: dict[str, jax.Array]) -> jax.Array:
     """Whether nothing became infinite or NaN."""
-    return jnp.stack([_finite(a) for a in metrics.values()] + jax.tree.leaves(jax.tree.map(_finite, new, old))).all()
+    return jnp.stack([stays_finite(a) for a in metrics.values()] + jax.tree.leaves(jax.tree.map(stays_finite, new, old))).all()
 
 
 def remembering(name: str, train_state: TrainState, memory: Any) -> TrainState:
@@ -122,7 +122,7 @@ def remembering(name: str, train_state: TrainState, memory: Any) -> TrainState:
     return train_state.replace(memory=train_state.memory | {name: memory})
 
 
-def _finite(new: jax.Array, old: jax.Array | None = None) -> jax.Array:
+def stays_finite(new: jax.Array, old: jax.Array | None = None) -> jax.Array:
     """Whether no entry became infinite or NaN; one that was infinite may stay so."""
     if not jnp.issubdtype(new.dtype, jnp.inexact):
         return jnp.array(True)
