@@ -151,6 +151,20 @@ def test_a_population_keeps_averages(key):
     chex.assert_trees_all_equal_shapes_and_dtypes(train.averaged(last), last)
 
 
+def test_a_skipped_step_is_averaged_once(key):
+    """Around what skips, averages are those of the run without the batches that were skipped."""
+    linear = train.objective(L.dense(1), losses.mean_squared_error)
+    step = train.skip_nonfinite(train.step(linear, optax.sgd(0.1)))
+    step = train.snapshots(everything(step), every=2, count=3)
+    x, y = (np.stack([np.asarray(a)] * 7) for a in DATA)
+    bad = np.array([False, False, True, False, False, True, True])[:, None, None]
+    first = jax.jit(step.init)(key, DATA)
+    averages = jax.jit(lambda first, batches: jax.lax.scan(step.update, first, batches)[0].averages)
+    skipped = averages(first, (x, np.where(bad, np.nan, y)))
+    assert skipped["snapshots"]["taken"] == 2 and skipped["swag"]["count"] == 2
+    chex.assert_trees_all_close(skipped, averages(first, (x[:4], y[:4])), rtol=1e-5, atol=1e-6)
+
+
 def test_averages_are_kept_in_float32(key):
     init = lambda key, batch: train.TrainState({"w": jnp.ones((), "bfloat16")}, {}, {}, key, *[jnp.int32(0)] * 3)
     update = lambda state, batch: (state.replace(params={"w": batch}, step=state.step + 1), {})

@@ -93,6 +93,30 @@ def test_population_based_training_is_intervals_and_selections(key):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def test_integers_that_are_perturbed_stay_integers(key):
+    """1 times 0.8 is 1, not 0; 3 times 1.2 is 4."""
+    make = lambda count, many: curve(count, many)
+
+    def changed(key, explore):
+        start, draw = jax.random.split(key)
+        members = train.population(make, {"count": [1, 1], "many": [3, 3]}).init(jax.random.split(start), None)
+        return train.exploit_and_explore(draw, members, jnp.array([0.0, 1.0]), explore).hyperparameters
+
+    explore = lambda key, own: {"count": 0.8 * own["count"], "many": 1.2 * own["many"]}
+    found = jax.jit(changed, static_argnums=1)(key, explore)
+    assert found["count"].tolist() == [1, 1] and found["many"].tolist() == [4, 3]
+    with pytest.raises(ValueError, match=r"takes \['count', 'many'\], and must return these, got \['other'\]"):
+        jax.eval_shape(lambda key: changed(key, lambda key, own: {"other": own["count"]}), key)
+
+
+def test_a_population_of_populations_scores_when_due_only(key):
+    """`vmap` would make a selection of a branch that differs between members."""
+    run = train.population_based(make_run, {"learning_rate": RATES}, score, search.perturb(), every=4)
+    population = train.population(run)
+    start = jax.eval_shape(population.init, jax.random.split(key), DATA)
+    assert " cond[" in str(jax.make_jaxpr(lambda train_state: population.advance(train_state, DATA, 1))(start))
+
+
 def test_hyperparameters_are_perturbed_within_bounds_and_drawn_anew(key):
     own = {"rate": jnp.float32(0.8), "strength": jnp.float32(1.0)}
     key, again = jax.random.split(key)
@@ -118,6 +142,8 @@ def test_selections_that_cannot_be_are_named(key):
         explore(key, {"learning_rate": jnp.ones(())})
     with pytest.raises(ValueError, match="got none"):
         train.population_based(make_run, {}, score, explore, every=2)
+    with pytest.raises(ValueError, match="population_based: fraction must be"):
+        train.population_based(make_run, {"learning_rate": RATES}, score, explore, every=2, fraction=0.9)
 
 
 def curve(height, slowness):
@@ -177,7 +203,9 @@ def simulated(settings, size, members, steps, rungs, factor):
         for i, ((setting, age, rung), here) in enumerate(zip(slots, arrived)):
             if here:
                 at = sorted(scores[rung].values(), reverse=True)
-                stays = at.index(scores[rung][setting]) < max(1, len(at) // factor)
+                earlier = [scores[rung].get(other) for other in range(setting)]
+                place = at.index(scores[rung][setting]) + earlier.count(scores[rung][setting])
+                stays = place < (1 if scores[rung][setting] == -np.inf else max(1, len(at) // factor))
                 if stays and rung < rungs - 1:
                     slots[i] = setting, age, rung + 1
                 else:
@@ -202,10 +230,12 @@ def test_asynchronous_halving_equals_plain_python(key, rng):
 
 
 def test_halving_ends_when_all_diverge(key):
+    """The first goes on, and stays ahead of its equals."""
     settings = {"height": -np.ones(5, "float32"), "slowness": np.ones(5, "float32")}
     halve = train.asynchronous_halving(curve, settings, score_of_curve, members=2, steps=1, rungs=2, factor=2)
     found = jax.jit(halve)(key, None)
-    assert 0 <= found.best < 5 and found.train_state.step == 2 and found.table()["score"].tolist() == [-np.inf] * 5
+    assert found.best == 0 and found.train_state.step == 2
+    assert found.table()["rung"].tolist() == [1, 0, 0, 0, 0] and found.table()["score"].tolist() == [-np.inf] * 5
 
 
 def test_a_halved_setting_is_the_run_made_alone(key):
@@ -234,6 +264,23 @@ def test_hyperband_s_brackets():
         train.successive_halving(
             curve, {"height": np.ones(bracket.settings)}, score_of_curve, steps=bracket.steps, factor=4, rungs=bracket.rungs
         )
+
+
+def test_scores_that_are_no_scalars_are_named(key):
+    measure, height = train.evaluate(OBJECTIVE, HELD_OUT), {"height": np.ones(4)}
+    several = lambda train_state: {"height": train_state.params["height"]}
+    curves_of = lambda height: curve(height, 0.0)
+    for halve in (
+        train.successive_halving(curves_of, height, several, steps=1),
+        train.asynchronous_halving(curves_of, height, several, members=2, steps=1, rungs=2),
+    ):
+        with pytest.raises(ValueError, match=r"halving: score must give a scalar, got {height: float32\[\]}; pick one"):
+            jax.eval_shape(halve, key, None)
+    based = train.population_based(make_run, {"learning_rate": RATES}, measure, search.perturb(), every=4)
+    early = train.stop_early(make_run(0.1), train.early_stopping(1), measure)
+    for run, match in ((based, "population_based: score must"), (early, "stop_early: value must")):
+        with pytest.raises(ValueError, match=match):
+            jax.eval_shape(lambda key: run.advance(run.init(key, DATA), DATA, 1), key)  # noqa: B023
 
 
 def test_halvings_that_cannot_be_are_named():
@@ -420,6 +467,8 @@ def test_ensembles_that_cannot_be_are_named(key):
         train.snapshot_members(train_state)
     with pytest.raises(ValueError, match=r"the train state keeps \[\], not snapshots"):
         train.snapshot_members(train_state.replace(averages={}))
+    with pytest.raises(ValueError, match=r"write jax.vmap\(train.snapshot_members\)"):
+        train.snapshot_members(jax.eval_shape(train.population(normed_run(2, 3)).init, jax.random.split(key), DATA))
     with pytest.raises(ValueError, match="must be a positive integer"):
         train.snapshots(train.step(LINEAR, optax.sgd(0.1)), every=2, count=0)
     with pytest.raises(ValueError, match=r"logits must be \(members, ..., classes\)"):
@@ -474,20 +523,21 @@ def test_members_stop_early_each_by_itself(key):
 
 
 def test_a_population_measures_after_epochs_only(key):
-    """`vmap` would turn a branch that differs between members into both; and once all have stopped, nothing is computed."""
+    """`vmap` would turn a branch that differs between members into both. Who has stopped goes along with the others, also alone."""
     value = lambda train_state: 1.0 + 0 * train_state.epoch
-    run = train.stop_early(make_run(0.1), train.early_stopping(1), value)
-    population = train.population(run)
+    make = lambda patience: train.stop_early(make_run(0.1), train.early_stopping(patience), value)
+    each = {"patience": np.int32([1, 3])}
+    population = train.population(make, each)
     start = jax.jit(population.init)(jax.random.split(key, 2), DATA)
     program = str(jax.make_jaxpr(lambda train_state: population.advance(train_state, DATA, 1))(start))
     assert program.count(" cond[") == 2
-    final, metrics = jax.jit(population.advance, static_argnums=2)(start, DATA, 40)
-    assert metrics["stopped"][0].tolist() == [0.0] * 9 + [1.0] * 31
-    assert final.epoch.tolist() == [2 + 30] * 2  # an epoch at a time
-    mapped = jax.vmap(lambda train_state: run.advance(train_state, DATA, 40)[1]["loss"])
-    exact = lambda train_state: train.population(run, exact=True).advance(train_state, DATA, 40)[1]["loss"]
-    for found in jax.jit(lambda train_state: (mapped(train_state), exact(train_state)))(start):
-        np.testing.assert_allclose(found, metrics["loss"], rtol=1e-4)
+    final, metrics = jax.jit(population.advance, static_argnums=2)(start, DATA, 42)
+    assert metrics["stopped"].tolist() == [[0.0] * 9 + [1.0] * 33, [0.0] * 19 + [1.0] * 23]
+    mapped = jax.vmap(lambda train_state: make(train_state.hyperparameters["patience"]).advance(train_state, DATA, 42))
+    exact = lambda train_state: train.population(make, each, exact=True).advance(train_state, DATA, 42)
+    for last, found in ((final, metrics), *jax.jit(lambda train_state: (mapped(train_state), exact(train_state)))(start)):
+        np.testing.assert_allclose(found["loss"], metrics["loss"], rtol=1e-4)
+        assert (last.epoch.tolist(), last.position.tolist(), last.step.tolist()) == ([8, 8], [8, 8], [10, 20])
 
 
 @pytest.mark.slow
@@ -512,6 +562,9 @@ def test_runs_that_cannot_stop_are_named(key):
     run = train.stop_early(make_run(0.1), train.early_stopping(1), score)
     with pytest.raises(ValueError, match="stops early already"):
         jax.eval_shape(train.stop_early(run, train.early_stopping(1), score).init, key, DATA)
+    population = train.stop_early(train.population(make_run(0.1)), train.early_stopping(1), score)
+    with pytest.raises(ValueError, match="stop each member"):
+        jax.eval_shape(population.init, jax.random.split(key), DATA)
     with pytest.raises(ValueError, match=r"the train state keeps \[\]"):
         train.best(jax.eval_shape(make_run(0.1).init, key, DATA))
 

@@ -51,6 +51,14 @@ def same_shape(name: str, **arrays: Any) -> None:
         raise ValueError(f"{name}: shapes differ: " + ", ".join(f"{key} is {describe(x)}" for key, x in arrays.items()))
 
 
+def scalar(name: str, what: str, x: Any) -> Any:
+    """`x` if it is one number, and not a tree of them; raises ValueError if not."""
+    leaves = jax.tree.leaves(x)
+    if len(leaves) != 1 or leaves[0] is not x or jnp.shape(x):
+        raise ValueError(f"{name}: {what} must give a scalar, got {describe(x)}; pick one, such as metrics['loss']")
+    return x
+
+
 def positive(name: str, **sizes: Any) -> None:
     """Raises ValueError unless each size, or each entry of a tuple of sizes, is an integer of at least 1."""
     for key, size in sizes.items():

@@ -26,8 +26,9 @@ def asynchronous_halving(
     """Makes the function that trains settings in a population of fixed width, stopping bad ones and starting others in their place.
 
     A member that comes to a rung goes on if its score is among the best `1 / factor` of all that came to this rung so far, itself
-    included; the best always goes on. So the population is always full, whatever the number of settings, until they run out, and
-    the program is one loop with one body.
+    included; the best always goes on. Of equals, those that came first are better, and what diverged goes on only if nothing else
+    came. So the population is always full, whatever the number of settings, until they run out, and the program is one loop with
+    one body.
 
     That is the stopping variant of ASHA: a setting that was good enough only in the light of later ones is not taken up again.
     For this it would have to be kept, and there is memory for the members that train. Where all settings fit at once,
@@ -47,7 +48,8 @@ def asynchronous_halving(
       `jax.random.fold_in(key, i)`.
 
     Raises:
-      ValueError: if a number is out of range, or there are no settings, or fewer than members.
+      ValueError: if a number is out of range, or there are no settings, or fewer than members; when called, if the score is not a
+        scalar.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -83,11 +85,11 @@ def asynchronous_halving(
     def halve(key: jax.Array, data: Any) -> Halving:
         def interval(race: _Race) -> _Race:
             train_state, _ = advance(race.train_state, data, steps)
-            age, found = race.age + 1, scored(score, train_state)
+            age, found = race.age + 1, scored("asynchronous_halving", score, train_state)
             arrived = (race.setting < settings) & (age == jnp.asarray(ages)[race.rung])
             finished = arrived & (race.rung == rungs - 1)
             scores = race.scores.at[jnp.where(arrived, race.setting, settings), race.rung].set(found, mode="drop")
-            done = finished | (arrived & ~_among_best(found, scores[:, race.rung].T, factor))
+            done = finished | (arrived & ~_among_best(race.setting, found, scores[:, race.rung].T, factor))
             winner = _ahead(race.winner, finished, found, race.setting, train_state)
             following = race.started + jnp.cumsum(done) - 1
             setting = jnp.where(done, following, race.setting)
@@ -125,10 +127,16 @@ class _Race(NamedTuple):
     winner: _Winner
 
 
-def _among_best(found: jax.Array, others: jax.Array, factor: int) -> jax.Array:
-    """Whether a member's score is among the best share of all at its rung, `(members, settings)`, NaN where there is none."""
-    ahead = (others > jnp.expand_dims(found, 1)).sum(1)
-    return ahead < jnp.maximum(1, (~jnp.isnan(others)).sum(1) // factor)
+def _among_best(setting: jax.Array, found: jax.Array, others: jax.Array, factor: int) -> jax.Array:
+    """Whether a member's score is among the best share of all at its rung, `(members, settings)`, NaN where there is none.
+
+    Settings come to a rung in their order, so those that came first are ahead of their equals.
+    """
+    setting, score = jnp.expand_dims(setting, 1), jnp.expand_dims(found, 1)
+    earlier = jnp.expand_dims(jnp.arange(others.shape[1]), 0) < setting
+    ahead = ((others > score) | ((others == score) & earlier)).sum(1)
+    share = jnp.where(jnp.isneginf(found), 0, (~jnp.isnan(others)).sum(1) // factor)
+    return ahead < jnp.maximum(1, share)
 
 
 def _ahead(winner: _Winner, finished: jax.Array, found: jax.Array, setting: jax.Array, train_state: TrainState) -> _Winner:

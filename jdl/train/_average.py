@@ -44,10 +44,11 @@ def average(step: Step, decay: float | jax.Array, *, debias: bool = False) -> St
     def init(train_state: TrainState) -> dict[str, Any]:
         return {"params": wide(train_state.params), "weight": jnp.zeros(()) if debias else jnp.ones(())}
 
-    def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
-        weight = decay * average["weight"] + (1 - decay) if debias else average["weight"]
+    def update(average: dict[str, Any], train_state: TrainState, counted: jax.Array) -> dict[str, Any]:
+        new = jnp.where(counted, 1 - decay, 0)
+        weight = (1 - new) * average["weight"] + new if debias else average["weight"]
         weight = jnp.asarray(weight, average["weight"].dtype)
-        share = (1 - decay) / divisor(weight)  # a decay of 1 gives no step any weight
+        share = new / divisor(weight)  # a decay of 1 gives no step any weight
         return {"params": towards(average["params"], train_state.params, share), "weight": weight}
 
     return keeping("average", step, init, update)
@@ -90,8 +91,8 @@ def stochastic_weight_average(step: Step, *, start: int | jax.Array, every: int 
     def init(train_state: TrainState) -> dict[str, Any]:
         return {"params": wide(train_state.params), "count": jnp.zeros((), jnp.int32)}
 
-    def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
-        taken = visited(train_state.step, start, every)
+    def update(average: dict[str, Any], train_state: TrainState, counted: jax.Array) -> dict[str, Any]:
+        taken = counted & visited(train_state.step, start, every)
         count = average["count"] + taken
         share = jnp.where(taken | (count == 0), 1 / jnp.maximum(count, 1), 0)
         return {"params": towards(average["params"], train_state.params, share), "count": count}
@@ -130,7 +131,10 @@ def averaged(train_state: TrainState, name: str | None = None) -> TrainState:
 
 
 def keeping(name: str, step: Step, init: Any, update: Any) -> Step:
-    """A step that also keeps `averages[name]`: `init(train_state)`, then `update(average, train_state)` after each step."""
+    """A step that also keeps `averages[name]`: `init(train_state)`, then `update(average, train_state, counted)` after each step.
+
+    A skipped step is not counted: its params are those of the step before, which the average has seen.
+    """
 
     def begin(key: jax.Array, batch: Any) -> TrainState:
         train_state = step.init(key, batch)
@@ -139,9 +143,9 @@ def keeping(name: str, step: Step, init: Any, update: Any) -> Step:
         return train_state.replace(averages=train_state.averages | {name: init(train_state)})
 
     def proceed(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        train_state, metrics = step.update(train_state, batch)
-        average = update(train_state.averages[name], train_state)
-        return train_state.replace(averages=train_state.averages | {name: average}), metrics
+        new, metrics = step.update(train_state, batch)
+        average = update(new.averages[name], new, new.step > train_state.step)
+        return new.replace(averages=new.averages | {name: average}), metrics
 
     return Step(begin, proceed)
 

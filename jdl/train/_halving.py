@@ -72,7 +72,8 @@ def successive_halving(
       `jax.random.fold_in(key, i)`.
 
     Raises:
-      ValueError: if a number is out of range, there are no settings, or too few for as many rungs.
+      ValueError: if a number is out of range, there are no settings, or too few for as many rungs; when called, if the
+        score is not a scalar.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -103,7 +104,7 @@ def successive_halving(
         chosen, scores = jnp.arange(settings), jnp.full((settings, rungs), jnp.nan)
         for rung, taken in enumerate([0, *budgets[:-1]]):
             train_state, _ = run.advance(train_state, data, budgets[rung] - taken)
-            found = scored(score, train_state)
+            found = scored("successive_halving", score, train_state)
             scores = scores.at[chosen, rung].set(found)
             going_on = settings // factor ** (rung + 1) if rung + 1 < rungs else 1
             kept = jnp.argsort(-found)[:going_on]
@@ -137,9 +138,9 @@ def own_keys(key: jax.Array, setting: jax.Array) -> jax.Array:
     return jax.vmap(jax.random.fold_in, (None, 0))(key, setting)
 
 
-def scored(score: Score, train_state: TrainState) -> jax.Array:
+def scored(name: str, score: Score, train_state: TrainState) -> jax.Array:
     """A score for each member; what is NaN is worst."""
-    found = jax.vmap(score)(train_state)
+    found = jax.vmap(lambda train_state: _check.scalar(name, "score", score(train_state)))(train_state)
     return jnp.where(jnp.isnan(found), -jnp.inf, found)
 
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.layer import derive
-from jdl.train._run import Run, branch, population
+from jdl.train._run import Run, any_member, branch, population
+from jdl.train._skip import chosen
 from jdl.train._state import TrainState
 
 Explore = Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]]
@@ -27,14 +28,16 @@ def exploit_and_explore(
       key: a typed key.
       train_state: of a population, with a first axis of members.
       scores: `(members,)`, the higher the better: for a loss, minus it. NaN is lowest.
-      explore: `(key, hyperparameters) -> hyperparameters` of one member, such as `search.perturb()`.
+      explore: `(key, hyperparameters) -> hyperparameters` of one member, such as `search.perturb()`. Integers stay integers: what
+        comes out is rounded.
       fraction: of members that copy, and that may be copied, in (0, 0.5]; at least one.
 
     Returns:
       A train state of as many members.
 
     Raises:
-      ValueError: if `fraction` is out of range, or there are not as many scores as members, or fewer than two.
+      ValueError: if `fraction` is out of range, or there are not as many scores as members, or fewer than two, or `explore` returns
+        other hyperparameters.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -68,7 +71,10 @@ def exploit_and_explore(
     take = lambda a: a if _check.is_key(a) else a[source]  # with the same keys, noise in an optimizer would be the same
 
     def own(key: jax.Array, copied: jax.Array, old: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return jax.tree.map(lambda new, old: jnp.where(copied, new, old).astype(old.dtype), explore(key, old), old)
+        explored = explore(key, old)
+        if explored.keys() != old.keys():
+            raise ValueError(f"exploit_and_explore: explore takes {sorted(old)}, and must return these, got {sorted(explored)}")
+        return {name: jnp.where(copied, _like(explored[name], value), value) for name, value in old.items()}
 
     keys = jax.random.split(derive(key, "explore"), members)
     new = jax.tree.map(take, train_state).replace(step=train_state.step, epoch=train_state.epoch, position=train_state.position)
@@ -103,7 +109,7 @@ def population_based(
 
     Raises:
       ValueError: if there are no hyperparameters, or a number is out of range; at the first step, if a metric has the name of a
-        hyperparameter.
+        hyperparameter, the score is not a scalar, or `explore` returns other hyperparameters.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -121,6 +127,8 @@ def population_based(
     Source: Jaderberg et al., "Population Based Training of Neural Networks", https://arxiv.org/abs/1711.09846.
     """
     _check.within("population_based", 1, float("inf"), every=every)
+    _check.above_zero("population_based", fraction=fraction)
+    _check.within("population_based", 0, 0.5, fraction=fraction)
     if not hyperparameters:
         raise ValueError("population_based: there must be hyperparameters to explore, got none")
     members = population(make, hyperparameters)
@@ -131,7 +139,8 @@ def population_based(
 
     def select(train_state: TrainState) -> TrainState:
         key = derive(jax.random.clone(train_state.key)[0], "population_based", train_state.step.max())
-        return exploit_and_explore(key, train_state, jax.vmap(score)(train_state), explore, fraction=fraction)
+        scores = jax.vmap(lambda train_state: _check.scalar("population_based", "score", score(train_state)))(train_state)
+        return exploit_and_explore(key, train_state, scores, explore, fraction=fraction)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("population_based", steps=steps)
@@ -144,9 +153,16 @@ def population_based(
             metrics = jax.tree.map(lambda m: m[..., 0], metrics) | train_state.hyperparameters
             after = train_state.step.max()  # which a step that all members skip leaves as it was
             due = (after > before) & (after % every == 0)
-            return branch(due, select, lambda train_state: train_state, train_state), metrics
+            select_if_due = lambda train_state: chosen(due, select(train_state), train_state)
+            return branch(any_member(due), select_if_due, lambda train_state: train_state, train_state), metrics
 
         train_state, metrics = jax.lax.scan(one, train_state, length=steps)
         return train_state, jax.tree.map(lambda m: jnp.moveaxis(m, 0, -1), metrics)
 
     return Run(init, advance)
+
+
+def _like(new: Any, old: jax.Array) -> jax.Array:
+    """In the dtype of the old; to integers it is rounded, since cutting would lead to 0."""
+    integers = jnp.issubdtype(old.dtype, jnp.integer)
+    return (jnp.round(new) if integers else jnp.asarray(new)).astype(old.dtype)

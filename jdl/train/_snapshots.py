@@ -84,8 +84,8 @@ def snapshots(step: Step, *, every: int, count: int) -> Step:
         several = lambda tree: jax.tree.map(lambda a: jnp.repeat(jnp.expand_dims(a, 0), count, 0), tree)
         return {"params": several(train_state.params), "state": several(train_state.state), "taken": jnp.zeros((), jnp.int32)}
 
-    def update(kept: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
-        due = visited(train_state.step, every, every)
+    def update(kept: dict[str, Any], train_state: TrainState, counted: jax.Array) -> dict[str, Any]:
+        due = counted & visited(train_state.step, every, every)
         place = kept["taken"] % count
         put = lambda kept, new: kept.at[place].set(jnp.where(due, new, kept[place]))
         models = {name: jax.tree.map(put, kept[name], getattr(train_state, name)) for name in ("params", "state")}
@@ -104,7 +104,7 @@ def snapshot_members(train_state: TrainState) -> TrainState:
       A train state with a first axis of snapshots, without averages.
 
     Raises:
-      ValueError: if it keeps no snapshots, or the host sees that fewer were taken than are kept.
+      ValueError: if it keeps no snapshots, is of a population, or the host sees that fewer were taken than are kept.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -120,6 +120,10 @@ def snapshot_members(train_state: TrainState) -> TrainState:
     if "snapshots" not in train_state.averages:
         raise ValueError(f"snapshot_members: the train state keeps {sorted(train_state.averages)}, not snapshots")
     kept = train_state.averages["snapshots"]
+    if kept["taken"].ndim:
+        raise ValueError(
+            "snapshot_members: the train state is of a population; write jax.vmap(train.snapshot_members)(train_state)"
+        )
     count = jax.tree.leaves(kept["params"])[0].shape[0]
     enough = f"all {count} snapshots must have been taken"
     _check.report("snapshot_members", enough, kept["taken"], lambda taken: taken < count)

@@ -18,7 +18,7 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
     """Makes a run that measures a value after every epoch, keeps the params and state with the lowest, and stops when it should.
 
     All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays
-    as it is, with the metrics of its last step and its count of steps, while the others go on; once all have stopped, epochs cost
+    as it is, with the metrics of its last step and its count of steps, while the others go on; once all have stopped, steps cost
     next to nothing. Under a `jax.vmap` of one's own it does the same, but measures at every step.
 
     Args:
@@ -30,7 +30,8 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
       A Run with one more metric, `stopped`, 1 or 0. `train.best` gives the best that its train state has.
 
     Raises:
-      ValueError: at init, if the run stops early already, or has a metric named `stopped`.
+      ValueError: at init, if the run stops early already, has a metric named `stopped`, or is of a population; at the first step,
+        if the value is not a scalar.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -49,6 +50,8 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
 
     def init(key: jax.Array, data: Any) -> TrainState:
         train_state = run.init(key, data)
+        if train_state.step.ndim:
+            raise ValueError("stop_early: the run is of a population; stop each member, train.population(train.stop_early(...))")
         if _NAME in train_state.memory:
             raise ValueError("stop_early: the run stops early already")
         metrics = jax.eval_shape(lambda train_state: _single(run.advance(train_state, data, 1)[1]), train_state)
@@ -57,6 +60,8 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         kept = {
             "progress": stopping.init(_model(train_state)),
             "metrics": jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics),
+            "stride": jnp.zeros_like(train_state.position),  # samples in a step
+            "last": jnp.zeros_like(train_state.position),  # where the last step of an epoch begins
         }
         return train_state.replace(memory=train_state.memory | {_NAME: kept})
 
@@ -69,19 +74,26 @@ def stop_early(run: Run, stopping: EarlyStopping, value: Callable[[TrainState], 
         new = _where(progress.stopped, frozen, new)
         metrics = _where(progress.stopped, kept["metrics"], _single(metrics))
         over = new.epoch > train_state.epoch
+        pace = {
+            "stride": jnp.where(over, kept["stride"], new.position - train_state.position),
+            "last": jnp.where(over, train_state.position, kept["last"]),
+        }
 
         def keep(new: TrainState, progress: Progress) -> TrainState:
-            return new.replace(memory=new.memory | {_NAME: {"progress": progress, "metrics": metrics}})
+            return new.replace(memory=new.memory | {_NAME: {"progress": progress, "metrics": metrics} | pace})
 
         def measure(new: TrainState) -> TrainState:
-            return keep(new, _where(over, stopping.update(progress, value(new), _model(new)), progress))
+            found = _check.scalar("stop_early", "value", value(new))
+            return keep(new, _where(over, stopping.update(progress, found, _model(new)), progress))
 
         return branch(any_member(over), measure, lambda new: keep(new, progress), new)
 
     def idle(train_state: TrainState) -> TrainState:
-        """An epoch in one step that does nothing."""
-        zero = jnp.zeros_like(train_state.position)
-        return train_state.replace(epoch=train_state.epoch + 1, position=zero)
+        """A step that does nothing but pass over its data, at the pace of others: who stops alone must not be ahead of them."""
+        kept = train_state.memory[_NAME]
+        over = train_state.position >= kept["last"]
+        position = jnp.where(over, 0, train_state.position + kept["stride"])
+        return train_state.replace(epoch=train_state.epoch + over, position=position)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("stop_early", steps=steps)

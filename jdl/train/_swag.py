@@ -52,8 +52,8 @@ def swag(step: Step, *, start: int | jax.Array, every: int | jax.Array = 1, rank
         deviations = jax.tree.map(lambda x: jnp.zeros((rank, *x.shape), x.dtype), zeros)
         return {"params": params, "squares": zeros, "deviations": deviations, "count": jnp.zeros((), jnp.int32)}
 
-    def update(average: dict[str, Any], train_state: TrainState) -> dict[str, Any]:
-        taken = visited(train_state.step, start, every)
+    def update(average: dict[str, Any], train_state: TrainState, counted: jax.Array) -> dict[str, Any]:
+        taken = counted & visited(train_state.step, start, every)
         count = average["count"] + taken
         share = jnp.where(taken | (count == 0), 1 / jnp.maximum(count, 1), 0)
         params = wide(train_state.params)
