@@ -132,6 +132,16 @@ def test_logs_overwrite_nobody_else_s(key, tmp_path):
     assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
+def test_a_csv_log_overwrites_no_file_of_the_run_s_folder(key, tmp_path):
+    for name in ("metrics.jsonl", "run.json"):
+        with pytest.raises(ValueError, match=f"csv_log: {name} is a file of the run itself; give another name"):
+            report.csv_log(name)
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"csv_log: .*metrics\.csv exists and is no log of epochs; give another path"):
+        fit(key, 1, tmp_path, callbacks=[report.csv_log("metrics.csv")])
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
 def test_a_checksum_is_castagnoli_s():
     assert crc32c(b"123456789") == 0xE3069283  # https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-32-iscsi
 
