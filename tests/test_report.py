@@ -122,6 +122,63 @@ def test_a_folder_of_a_sweep_is_read_as_it_was(swept):
     assert words.count("not finite") == 2 and "Sweep sweep" in words  # of two settings
 
 
+@pytest.mark.parametrize("lost", ["group-0/members-4", "group-1/members-0", "group-1/members-4/metrics.jsonl"])
+def test_a_sweep_that_is_not_so_far_yet_says_so(swept, tmp_path, lost):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    place = tmp_path / "sweep" / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    with pytest.raises(ValueError, match="has blocks without an epoch; wait until each has one"):
+        report.html(tmp_path / "sweep")
+
+
+def folder_of(place, *records, **files):
+    """A run's folder, written by hand."""
+    place.mkdir()
+    common = lambda i: {"epoch": i + 1, "step": i + 1, "seconds": 1.0}
+    lines = [json.dumps(common(i) | record) + "\n" for i, record in enumerate(records)]
+    (place / "metrics.jsonl").write_text("".join(lines))
+    for name, content in files.items():
+        (place / f"{name}.json").write_text(content)
+    return place
+
+
+def test_vectors_are_no_members_and_no_matrices(tmp_path):
+    """Of a population of as many members as a vector has entries, of one run, and next to a true matrix."""
+    square = [[1.0, 2.0], [3.0, 4.0]]
+    several = {"train/loss": [1.0, 2.0], "evaluate/per_class": square, "evaluate/confusion": [square, square]}
+    found = _found.found(folder_of(tmp_path / "several", several, several))
+    assert found.metrics == ["train/loss"] and found.history["evaluate/confusion"].shape == (2, 2, 2, 2)
+    found = _found.found(
+        folder_of(tmp_path / "one", {"train/loss": 1.0, "evaluate/per_class": [1.0, 2.0], "evaluate/confusion": square})
+    )
+    assert found.metrics == ["train/loss"] and found.history["evaluate/confusion"].shape == (1, 1, 2, 2)
+    assert report.html(tmp_path / "several", tmp_path / "one").read_text().count('aria-label="true class by predicted"') == 2
+
+
+def test_broken_folders(tmp_path, capsys):
+    """What is half written is not there yet, what is damaged is named, and what nobody needs is left out."""
+    cut = folder_of(tmp_path / "cut", {"train/loss": 2.0}, {"train/loss": 1.0})
+    (cut / "metrics.jsonl").write_text((cut / "metrics.jsonl").read_text()[:-5])
+    assert _found.found(cut).history["train/loss"].tolist() == [[2.0]]
+    damaged = folder_of(tmp_path / "damaged", {"train/loss": 2.0}, {"train/error": 1.0})
+    with pytest.raises(ValueError, match=r"html: .*damaged/metrics\.jsonl is damaged"):
+        report.html(damaged)
+    odd = folder_of(tmp_path / "odd", {"train/loss": 2.0}, config="[1]", environment="{cut")
+    left_out = [pytest.warns(UserWarning, match=rf"{name}\.json .*; it is left out") for name in ("config", "environment")]
+    with left_out[0], left_out[1]:
+        assert _found.found(odd).config == {}
+    for content, message in {"{}": "is not what jdl.sweep writes", "[": "is damaged"}.items():
+        (odd / "sweep.json").write_text(content)
+        with pytest.raises(ValueError, match=rf"html: .*odd/sweep\.json {message}"):
+            report.html(odd)
+    (cut / "environment.json").write_text('{"starts": "mine"}')
+    assert report.html(cut, path=tmp_path / "new" / "page.html") == tmp_path / "new" / "page.html"
+    assert report.html(cut, path=tmp_path / "new") == tmp_path / "new" / "report.html"
+    with pytest.raises(SystemExit):
+        command.main([str(cut), "--path", str(damaged / "metrics.jsonl" / "page.html")])
+    assert "Not a directory" in capsys.readouterr().err
+
+
 def test_settings_are_ranked(swept):
     """By the mean over seeds of the metric that was asked for; what is not finite comes last."""
     folder, sweep = swept
