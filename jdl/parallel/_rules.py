@@ -56,7 +56,7 @@ def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Resolve:
             parts = _parts("fully_sharded", free, mesh)
             whole = [i for i, names in enumerate(spec) if names is None and leaf.shape[i] and leaf.shape[i] % parts == 0]
             if whole and free:
-                spec[max(whole, key=lambda i: (leaf.shape[i], i))] = free if len(free) > 1 else free[0]
+                spec[max(whole, key=lambda i: (leaf.shape[i], i))] = free if free[1:] else free[0]
                 specs[path] = PartitionSpec(*spec)
         return specs
 
@@ -121,8 +121,8 @@ def resolve(rules: Rule, leaves: dict[str, Any], mesh: Mesh, used: bool = False)
         return {path: rules for path, leaf in leaves.items() if fits("place", rules, leaf, mesh)}
     if isinstance(rules, Mapping):
         return _by_path(rules, leaves, mesh)
-    if rules in (fully_sharded, tensor_parallel, expert_parallel):
-        raise TypeError(f"place: {rules.__name__} makes a rule: call it with the name of a mesh axis, such as 'data'")
+    if maker := next((maker for maker in (fully_sharded, tensor_parallel, expert_parallel) if rules is maker), None):
+        raise TypeError(f"place: {maker.__name__} makes a rule: call it with the name of a mesh axis, such as 'data'")
     if callable(rules):
         return rules(leaves, mesh, used)
     if isinstance(rules, str) or not isinstance(rules, Sequence):
