@@ -20,7 +20,7 @@ import jdl
 from jdl import layers as L
 from jdl import losses, report, search, train
 from jdl.report import __main__ as command
-from jdl.report import _charts, _found, _svg, _sweep_charts
+from jdl.report import _charts, _found, _page, _svg, _sweep_charts
 
 DATA = np.linspace(-1, 1, 24).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 24).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.dense(1), losses.mean_squared_error)
@@ -176,7 +176,18 @@ def test_broken_folders(tmp_path, capsys):
     assert report.html(cut, path=tmp_path / "new") == tmp_path / "new" / "report.html"
     with pytest.raises(SystemExit):
         command.main([str(cut), "--path", str(damaged / "metrics.jsonl" / "page.html")])
-    assert "Not a directory" in capsys.readouterr().err
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_settings_that_are_functions_have_short_labels():
+    """Each its own, whatever made them; the details say what they stand for."""
+    made = [{"made by": "optax._src.alias.sgd", "learning_rate": rate, "schedule": "constant"} for rate in (0.1, 0.2, 0.1)]
+    settings, labels = _found._labelled({"optimizer": made, "activation": ["relu", "x" * 40, 3.5]})
+    assert settings == {"optimizer": ["sgd", "sgd 2", "sgd"], "activation": ["relu", "x" * 23 + "…", 3.5]}
+    assert json.loads(labels["sgd 2"]) == made[1] and labels["x" * 23 + "…"] == "x" * 40
+    history = {"epoch": np.ones(1), "step": np.ones(1), "seconds": np.ones(1), "train/loss": np.array([[[1.0], [2.0], [3.0]]])}
+    text = _page.page([_found.found(jdl.Sweep({"f": [jax.nn.relu, jnp.tanh, jnp.sin]}, history, []))], None)
+    assert "relu" in text and "settings in full" in text and " at 0x" not in text.partition("settings in full")[0]
 
 
 def test_settings_are_ranked(swept):
@@ -210,11 +221,23 @@ def test_curves_are_where_the_numbers_are():
     assert next(path.get("d") for path in drawing.iter("path") if path.get("class") == "line ").count("M") == 2
 
 
+def test_a_metric_that_is_never_finite_has_no_axes():
+    curve = _charts.Curve("a", np.arange(1.0, 3), np.full((2, 1), np.nan), "red")
+    (drawing,) = drawings(_charts.curves("loss", [curve]))
+    assert [text.text for text in drawing.iter("text")] == ["not finite"]
+
+
 def test_scales_have_round_ticks():
     assert _svg.Scale(0.0, 1.04, 0, 1).ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert _svg.Scale(0.8e-4, 2, 0, 1, log=True).ticks() == [1e-4, 1e-3, 1e-2, 0.1, 1]
     for low, high in [(0, 1e-9), (-3e7, 5e8), (0.97, 0.98), (12, 13.5)]:
         assert 3 <= len(_svg.Scale(low, high, 0, 1).ticks()) <= 12
+    assert _svg.Scale(0, 3.1e-14, 0, 1).ticks() == [0, 5e-15, 1e-14, 1.5e-14, 2e-14, 2.5e-14, 3e-14]
+    for low, high in [(12345.1, 12345.9), (1 - 3e-9, 1 + 3e-9), (99990, 100010)]:
+        labels = _svg.Scale(low, high, 0, 1).labels()
+        assert len(set(labels)) == len(labels) >= 3 and all(low <= float(label) <= high for label in labels)
+    assert _svg.Scale(12344, 12368, 0, 1).labels() == ["12345", "12350", "12355", "12360", "12365"]
+    assert _svg.Scale(0.9, 3.1, 0, 1, whole=True).labels() == ["1", "2", "3"]
     for values in ([], [np.nan], [0.0], [5.0, 5.0], [-1.0]):
         scale = _svg.fitted([values], 0, 100)
         assert scale.low < scale.high and scale.ticks()

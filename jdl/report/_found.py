@@ -3,13 +3,15 @@
 import itertools
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jdl.metrics._interval import Interval, interval
+
+_LONGEST = 24  # letters of a setting in a chart
 
 
 class Found(NamedTuple):
@@ -22,6 +24,7 @@ class Found(NamedTuple):
       settings: hyperparameters of a sweep.
       config: what `fit` was called with.
       environment: of each start.
+      labels: of settings that are long, such as functions and what they are made of; here in full.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Found(NamedTuple):
     settings: dict[str, list[Any]]
     config: dict[str, Any]
     environment: dict[str, Any]
+    labels: dict[str, str]
 
     @property
     def metrics(self) -> list[str]:
@@ -42,7 +46,7 @@ class Found(NamedTuple):
 
 
 def found(run: Any) -> Found:
-    """Reads a run's or a sweep's folder; or takes a `jdl.Sweep`. Raises FileNotFoundError where there is neither, ValueError for a damaged one."""
+    """Reads a run's or a sweep's folder; or takes a `jdl.Sweep`. FileNotFoundError: there is neither. ValueError: it is damaged."""
     if isinstance(run, str | Path):
         folder = Path(run)
         if (folder / "sweep.json").exists():
@@ -52,8 +56,9 @@ def found(run: Any) -> Found:
         raise FileNotFoundError(f"html: {folder} holds neither metrics.jsonl, of jdl.fit, nor sweep.json, of jdl.sweep")
     if not run.settings:
         history = {name: values.reshape(len(values), -1) if "/" in name else values for name, values in run.history.items()}
-        return Found("sweep", _as_arrays(history), {}, {}, {})
-    return Found("sweep", _as_arrays(run.history), {name: list(values) for name, values in run.settings.items()}, {}, {})
+        return Found("sweep", _as_arrays(history), {}, {}, {}, {})
+    settings, labels = _labelled(run.settings)
+    return Found("sweep", _as_arrays(run.history), settings, {}, {}, labels)
 
 
 def summary(values: np.ndarray) -> tuple[Interval | None, int]:
@@ -72,7 +77,7 @@ def _run(folder: Path) -> Found:
     if any("/" in name and values.ndim == 1 for name, values in history.items()):  # one run, no population: some metric is a number
         history = {name: values[:, None] if "/" in name else values for name, values in history.items()}
     config, environment = (_known(folder / name) for name in ("config.json", "environment.json"))
-    return Found(folder.name or str(folder.resolve().name), history, {}, config, environment)
+    return Found(folder.name or str(folder.resolve().name), history, {}, config, environment, {})
 
 
 def _history(path: Path) -> dict[str, np.ndarray]:
@@ -110,10 +115,29 @@ def _sweep(folder: Path) -> Found:
         members = [block[name][:epochs, :count] for _, kept, counts, _ in parts for block, count in zip(kept, counts)]
         joined = np.concatenate(members, 1)
         history[name] = joined.reshape(epochs, -1, seeds, *joined.shape[2:])[:, order]
-    settings = {name: list(values) for name, values in about["settings"].items()} if about["settings"] else {}
+    settings, labels = _labelled(about["settings"])
     if not settings:
         history |= {name: values[:, 0] for name, values in history.items() if "/" in name}
-    return Found(folder.name or str(folder.resolve().name), history, settings, blocks[0].config, blocks[0].environment)
+    return Found(folder.name or str(folder.resolve().name), history, settings, blocks[0].config, blocks[0].environment, labels)
+
+
+def _labelled(settings: Mapping[str, Sequence[Any]]) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """Settings of which those that are long are a short label, and these labels with what they stand for."""
+    labels: dict[str, str] = {}
+
+    def short(value: Any) -> Any:
+        full = json.dumps(value) if isinstance(value, dict) else str(value)
+        if len(full) <= _LONGEST:
+            return value
+        made = value.get("made by", full) if isinstance(value, dict) else getattr(value, "__qualname__", full)
+        label = made if made is full else made.rpartition(".")[2]
+        label = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
+        numbered = itertools.chain([label], (f"{label} {i}" for i in itertools.count(2)))
+        label = next(one for one in numbered if labels.get(one, full) == full)
+        labels[label] = full
+        return label
+
+    return {name: [short(value) for value in values] for name, values in settings.items()}, labels
 
 
 def _as_arrays(history: Mapping[str, Any]) -> dict[str, np.ndarray]:

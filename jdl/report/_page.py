@@ -35,7 +35,7 @@ def html(*runs: Any, path: str | Path | None = None, metric: str | None = None) 
     Raises:
       FileNotFoundError: if a folder is no run's.
       FileExistsError: if there is another file; nothing is overwritten.
-      ValueError: if there are no runs, a run has no epochs yet, or no such metric, or is damaged, or there is no folder and no path.
+      ValueError: if there are no runs, a run has no epochs yet, or no such metric, or is damaged, or there is no folder or path.
 
     Example:
       >>> import tempfile, jax, jax.numpy as jnp, optax, jdl

@@ -179,7 +179,8 @@ def details(runs: Sequence[Found]) -> str:
     """Configurations and environments, folded."""
     shown = ""
     for run in runs:
-        for title, content in (("configuration", run.config.get("called with", run.config)), ("environment", run.environment)):
+        config = run.config.get("called with", run.config)
+        for title, content in (("settings in full", run.labels), ("configuration", config), ("environment", run.environment)):
             if content:
                 written = svg.escape(json.dumps(content, indent=2))
                 shown += f"<details><summary>{svg.escape(run.name)}: {title}</summary><pre>{written}</pre></details>"
