@@ -132,6 +132,25 @@ def test_logs_overwrite_nobody_else_s(key, tmp_path):
     assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
+def test_a_csv_log_overwrites_no_file_of_the_run_s_folder(key, tmp_path):
+    for name in ("metrics.jsonl", "run.json"):
+        with pytest.raises(ValueError, match=f"csv_log: {name} is a file of the run itself; give another name"):
+            report.csv_log(name)
+    (tmp_path / "metrics.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"csv_log: .*metrics\.csv exists and is no log of epochs; give another path"):
+        fit(key, 1, tmp_path, callbacks=[report.csv_log("metrics.csv")])
+    assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_a_file_that_is_deleted_in_a_run_is_there_again_and_whole(key, tmp_path):
+    def delete(event):
+        if event.kind == "epoch" and event.epoch == 1:
+            (tmp_path / "metrics.jsonl").unlink()
+
+    fit(key, 3, tmp_path, callbacks=[delete])
+    assert [json.loads(line)["epoch"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
 def test_a_checksum_is_castagnoli_s():
     assert crc32c(b"123456789") == 0xE3069283  # https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-32-iscsi
 

@@ -1,7 +1,6 @@
 """Many devices give what one gives; arrays lie where rules say; programs send what they must and no more."""
 
 import functools
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import pytest
 import jdl
 from jdl import checkpoint, functional, losses, models, parallel, train
 from jdl import layers as L
+from jdl.parallel import _explain
 
 P = jax.P
 SHARDED, TENSOR = parallel.fully_sharded("data"), parallel.tensor_parallel("model")
@@ -237,6 +237,45 @@ def test_the_first_rule_counts(rng):
     assert "replicated" in str(parallel.explain(placed)) and parallel.explain(params).rows[0].sharding == "one device"
 
 
+def test_an_array_that_an_earlier_glob_decides_need_not_fit_a_later_one():
+    params = {"a": {"kernel": jnp.ones((8, 3))}, "b": {"kernel": jnp.ones((3, 3))}}
+    placed = parallel.place(params, devices("data=8"), {"b/kernel": P(), "**/kernel": P("data")})
+    assert placed["a"]["kernel"].sharding.spec == P("data") and placed["b"]["kernel"].sharding.spec == P()
+    with pytest.raises(ValueError, match=r"b/kernel, .*but 8 parts don't divide axis 0; split another axis, or leave it whole"):
+        parallel.place(params, devices("data=8"), {"**/kernel": P("data")})
+
+
+def test_fully_sharded_uses_the_mesh_axes_that_are_free():
+    params = {"mlp": {"0": {"kernel": jnp.ones((8, 16))}, "1": {"kernel": jnp.ones((16, 8))}}, "rest": jnp.ones((8, 3))}
+    rule = parallel.fully_sharded(("data", "model"), beneath=TENSOR)
+    placed = parallel.place(params, devices("data=2,model=4"), rule)
+    assert placed["mlp"]["0"]["kernel"].sharding.spec == P("data", "model")
+    assert placed["mlp"]["1"]["kernel"].sharding.spec == P("model", "data")
+    assert placed["rest"].sharding.spec == P(("data", "model"), None)
+    both = parallel.fully_sharded("model", beneath=TENSOR)
+    assert parallel.place(params, devices("data=2,model=4"), both)["mlp"]["1"]["kernel"].sharding.spec == P("model", None)
+
+
+@pytest.mark.parametrize("rules, message", [
+    ("data", r"place: rules must be a jax\.P, a dict .* got 'data'"),
+    (["data"], r"place: rules must be a jax\.P, a dict .* got 'data'"),
+    (None, r"place: rules must be .* got None"),
+    (parallel.fully_sharded, "place: fully_sharded makes a rule: call it"),
+])  # fmt: skip
+def test_what_is_no_rule_is_refused(rules, message):
+    with pytest.raises(TypeError, match=message):
+        parallel.place(jnp.ones(8), devices("data=8"), rules)
+
+
+def test_what_is_no_mesh_is_refused():
+    with pytest.raises(
+        TypeError, match=r"place: mesh must be a jax\.sharding\.Mesh, such as parallel\.mesh\('data=4'\), got 'data=8'"
+    ):
+        parallel.place(jnp.ones(8), "data=8", P("data"))
+    with pytest.raises(TypeError, match="over: mesh must be"):
+        parallel.over(first(mlp, optax.sgd(0.1))[0], "data=8")
+
+
 def test_members_of_a_population_lie_on_different_devices():
     objective, data = mlp(np.random.default_rng(1))
     run = train.population(train.run(train.step(objective, optax.adam(1e-2)), batch_size=BATCH))
@@ -254,7 +293,9 @@ def test_members_of_a_population_lie_on_different_devices():
 @pytest.mark.parametrize("rules, error, message", [
     ({"**/mlp/2/kernel": P(None, "data")}, ValueError, r"matches none of the paths: .*mlp/1/kernel"),
     ({"**/kernel": P("model")}, ValueError, "the mesh has axes data, not 'model'"),
-    ({"mlp/0/*": P(None, "data")}, ValueError, r"splits mlp/0/bias, float32\[32\].*mesh has data=8"),
+    ({"mlp/0/*": P(None, "data")}, ValueError, r"splits mlp/0/bias, float32\[32\].*mesh has data=8.*has fewer axes than the spec"),
+    ({"mlp/0/kernel": P("data", "data")}, ValueError, r"'mlp/0/kernel' for mlp/0/kernel: .* has a mesh axis twice"),
+    (P("data", "data"), ValueError, r"has a mesh axis twice"),
     ({"mlp/0/kernel": (None, "data")}, TypeError, r"must have a spec such as jax.P\(None, 'model'\), got \(None, 'data'\)"),
     (parallel.expert_parallel("data"), ValueError, "expert_parallel: there is none of"),
     (parallel.fully_sharded("rows"), ValueError, "fully_sharded: the mesh has axes data, not 'rows'"),
@@ -295,22 +336,32 @@ def test_an_axis_that_the_mesh_lacks_is_an_error():
 
 def test_collectives_are_counted():
     """Kinds, groups of devices and bytes as XLA writes them, those of asynchronous ones too."""
-    text = """
+    text = """HloModule jit_f, is_scheduled=true, entry_computation_layout={(f32[8]{0})->f32[8]{0}}, num_partitions=8
+
   %all-reduce.5 = (f32[32]{0}, bf16[8,32]{1,0}) all-reduce(%a, %b), channel_id=5, replica_groups=[2,4]<=[8], to_apply=%add
   %ag = f32[24,4]{1,0} all-gather(%all-reduce.5), replica_groups=mesh['axis_0'=4,'axis_1'=2] {'axis_0'}, dimensions={0}
   %ag2 = f32[8] all-gather(%x), channel_id=3, replica_groups=mesh['axis_0'=8] {'axis_0':(1)4}, dimensions={0}
   %start = (s8[2,3]{1,0}, s8[16,3]{1,0}) all-gather-start(%x), replica_groups={{0,1,2,3,4,5,6,7}}, dimensions={0}
   %done = s8[16,3]{1,0} all-gather-done(%start)
+  %moved = (f32[1024]{0}, f32[1024]{0}, u32[], u32[]) collective-permute-start(%x), source_target_pairs={{0,1},{1,2},{2,0}}
+  %both = ((f32[4,2]{1,0}, s8[3]{0}), (f32[32,2]{1,0}, s8[24]{0})) all-gather-start(%x, %y), replica_groups={}, dimensions={0}
+  %everywhere = f32[5]{0} all-reduce(%x), replica_groups={}, to_apply=%add
   ROOT %cp = pred[10]{0} collective-permute(%x), source_target_pairs={{0,1},{1,0}}
 """
-    rows = parallel.collectives(SimpleNamespace(as_text=lambda: text)).rows
-    assert rows == (
+    found = _explain._collectives(text)
+    assert found.rows == (
+        ("collective-permute", 3, 1, 4096),
         ("all-reduce", 4, 1, 4 * 32 + 2 * 256),
         ("all-gather", 4, 2, 4 * 96 + 4 * 8),
-        ("all-gather", 8, 1, 48),
+        ("all-gather", 8, 2, 48 + 4 * 64 + 24),
+        ("all-reduce", 8, 1, 20),
         ("collective-permute", 2, 1, 10),
     )
-    assert "all-reduce" in str(parallel.collectives(SimpleNamespace(as_text=lambda: text)))
+    assert "all-reduce" in str(found)
+    with pytest.raises(
+        TypeError, match=r"collectives: compiled must be a jax\.stages\.Compiled, got Lowered; call its \.compile\(\)"
+    ):
+        parallel.collectives(jax.jit(jnp.sin).lower(1.0))
 
 
 # Other devices than before
@@ -434,3 +485,16 @@ def test_every_device_draws_its_own_masks_and_statistics_are_averaged():
         mean = np.asarray(after.state["1"]["mean"])
         np.testing.assert_array_equal(mean, np.broadcast_to(mean[0], mean.shape))
         assert (np.abs(mean - 1) < 0.5).all()
+
+
+def test_integer_metrics_are_means_over_the_axis_too():
+    objective = train.objective(
+        L.dense(1),
+        losses.mean_squared_error,
+        metrics={"positive": lambda y, targets: (targets > 0).sum(), "any": lambda y, t: t.any()},
+    )
+    step = train.step(objective, optax.sgd(0.1), gradient=train.mean_over("data"))
+    parts = np.ones((2, 4, 3), "float32"), np.array([[1, 1, 1, -1], [0, 0, 0, 0]], "float32")[..., None]
+    _, metrics = by_vmap(step.update, step.init(jax.random.key(0), (parts[0][0], parts[1][0])), parts)
+    np.testing.assert_array_equal(metrics["positive"], [1.5, 1.5])
+    np.testing.assert_array_equal(metrics["any"], [0.5, 0.5])

@@ -20,7 +20,7 @@ import jdl
 from jdl import layers as L
 from jdl import losses, report, search, train
 from jdl.report import __main__ as command
-from jdl.report import _charts, _found, _svg, _sweep_charts
+from jdl.report import _charts, _found, _page, _svg, _sweep_charts
 
 DATA = np.linspace(-1, 1, 24).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 24).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.dense(1), losses.mean_squared_error)
@@ -122,6 +122,74 @@ def test_a_folder_of_a_sweep_is_read_as_it_was(swept):
     assert words.count("not finite") == 2 and "Sweep sweep" in words  # of two settings
 
 
+@pytest.mark.parametrize("lost", ["group-0/members-4", "group-1/members-0", "group-1/members-4/metrics.jsonl"])
+def test_a_sweep_that_is_not_so_far_yet_says_so(swept, tmp_path, lost):
+    shutil.copytree(swept[0], tmp_path / "sweep")
+    place = tmp_path / "sweep" / lost
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    with pytest.raises(ValueError, match="has blocks without an epoch; wait until each has one"):
+        report.html(tmp_path / "sweep")
+
+
+def folder_of(place, *records, **files):
+    """A run's folder, written by hand."""
+    place.mkdir()
+    common = lambda i: {"epoch": i + 1, "step": i + 1, "seconds": 1.0}
+    lines = [json.dumps(common(i) | record) + "\n" for i, record in enumerate(records)]
+    (place / "metrics.jsonl").write_text("".join(lines))
+    for name, content in files.items():
+        (place / f"{name}.json").write_text(content)
+    return place
+
+
+def test_vectors_are_no_members_and_no_matrices(tmp_path):
+    """Of a population of as many members as a vector has entries, of one run, and next to a true matrix."""
+    square = [[1.0, 2.0], [3.0, 4.0]]
+    several = {"train/loss": [1.0, 2.0], "evaluate/per_class": square, "evaluate/confusion": [square, square]}
+    found = _found.found(folder_of(tmp_path / "several", several, several))
+    assert found.metrics == ["train/loss"] and found.history["evaluate/confusion"].shape == (2, 2, 2, 2)
+    found = _found.found(
+        folder_of(tmp_path / "one", {"train/loss": 1.0, "evaluate/per_class": [1.0, 2.0], "evaluate/confusion": square})
+    )
+    assert found.metrics == ["train/loss"] and found.history["evaluate/confusion"].shape == (1, 1, 2, 2)
+    assert report.html(tmp_path / "several", tmp_path / "one").read_text().count('aria-label="true class by predicted"') == 2
+
+
+def test_broken_folders(tmp_path, capsys):
+    """What is half written is not there yet, what is damaged is named, and what nobody needs is left out."""
+    cut = folder_of(tmp_path / "cut", {"train/loss": 2.0}, {"train/loss": 1.0})
+    (cut / "metrics.jsonl").write_text((cut / "metrics.jsonl").read_text()[:-5])
+    assert _found.found(cut).history["train/loss"].tolist() == [[2.0]]
+    damaged = folder_of(tmp_path / "damaged", {"train/loss": 2.0}, {"train/error": 1.0})
+    with pytest.raises(ValueError, match=r"html: .*damaged/metrics\.jsonl is damaged"):
+        report.html(damaged)
+    odd = folder_of(tmp_path / "odd", {"train/loss": 2.0}, config="[1]", environment="{cut")
+    left_out = [pytest.warns(UserWarning, match=rf"{name}\.json .*; it is left out") for name in ("config", "environment")]
+    with left_out[0], left_out[1]:
+        assert _found.found(odd).config == {}
+    for content, message in {"{}": "is not what jdl.sweep writes", "[": "is damaged"}.items():
+        (odd / "sweep.json").write_text(content)
+        with pytest.raises(ValueError, match=rf"html: .*odd/sweep\.json {message}"):
+            report.html(odd)
+    (cut / "environment.json").write_text('{"starts": "mine"}')
+    assert report.html(cut, path=tmp_path / "new" / "page.html") == tmp_path / "new" / "page.html"
+    assert report.html(cut, path=tmp_path / "new") == tmp_path / "new" / "report.html"
+    with pytest.raises(SystemExit):
+        command.main([str(cut), "--path", str(damaged / "metrics.jsonl" / "page.html")])
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_settings_that_are_functions_have_short_labels():
+    """Each its own, whatever made them; the details say what they stand for."""
+    made = [{"made by": "optax._src.alias.sgd", "learning_rate": rate, "schedule": "constant"} for rate in (0.1, 0.2, 0.1)]
+    settings, labels = _found._labelled({"optimizer": made, "activation": ["relu", "x" * 40, 3.5]})
+    assert settings == {"optimizer": ["sgd", "sgd 2", "sgd"], "activation": ["relu", "x" * 23 + "…", 3.5]}
+    assert json.loads(labels["sgd 2"]) == made[1] and labels["x" * 23 + "…"] == "x" * 40
+    history = {"epoch": np.ones(1), "step": np.ones(1), "seconds": np.ones(1), "train/loss": np.array([[[1.0], [2.0], [3.0]]])}
+    text = _page.page([_found.found(jdl.Sweep({"f": [jax.nn.relu, jnp.tanh, jnp.sin]}, history, []))], None)
+    assert "relu" in text and "settings in full" in text and " at 0x" not in text.partition("settings in full")[0]
+
+
 def test_settings_are_ranked(swept):
     """By the mean over seeds of the metric that was asked for; what is not finite comes last."""
     folder, sweep = swept
@@ -153,11 +221,23 @@ def test_curves_are_where_the_numbers_are():
     assert next(path.get("d") for path in drawing.iter("path") if path.get("class") == "line ").count("M") == 2
 
 
+def test_a_metric_that_is_never_finite_has_no_axes():
+    curve = _charts.Curve("a", np.arange(1.0, 3), np.full((2, 1), np.nan), "red")
+    (drawing,) = drawings(_charts.curves("loss", [curve]))
+    assert [text.text for text in drawing.iter("text")] == ["not finite"]
+
+
 def test_scales_have_round_ticks():
     assert _svg.Scale(0.0, 1.04, 0, 1).ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1]
     assert _svg.Scale(0.8e-4, 2, 0, 1, log=True).ticks() == [1e-4, 1e-3, 1e-2, 0.1, 1]
     for low, high in [(0, 1e-9), (-3e7, 5e8), (0.97, 0.98), (12, 13.5)]:
         assert 3 <= len(_svg.Scale(low, high, 0, 1).ticks()) <= 12
+    assert _svg.Scale(0, 3.1e-14, 0, 1).ticks() == [0, 5e-15, 1e-14, 1.5e-14, 2e-14, 2.5e-14, 3e-14]
+    for low, high in [(12345.1, 12345.9), (1 - 3e-9, 1 + 3e-9), (99990, 100010)]:
+        labels = _svg.Scale(low, high, 0, 1).labels()
+        assert len(set(labels)) == len(labels) >= 3 and all(low <= float(label) <= high for label in labels)
+    assert _svg.Scale(12344, 12368, 0, 1).labels() == ["12345", "12350", "12355", "12360", "12365"]
+    assert _svg.Scale(0.9, 3.1, 0, 1, whole=True).labels() == ["1", "2", "3"]
     for values in ([], [np.nan], [0.0], [5.0, 5.0], [-1.0]):
         scale = _svg.fitted([values], 0, 100)
         assert scale.low < scale.high and scale.ticks()

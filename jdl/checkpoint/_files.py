@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | bytearray) -> None:
     """Writes a file whole or not at all, replacing an old one; when this returns it is on the disk."""
     beside = path.with_name(f".{path.name}.partial")
     try:
@@ -27,7 +27,7 @@ def write(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
-def write_all(descriptor: int, content: bytes) -> None:
+def write_all(descriptor: int, content: bytes | bytearray) -> None:
     """Writes all of it: one call may take only a part."""
     rest = memoryview(content)
     while rest:
@@ -37,26 +37,30 @@ def write_all(descriptor: int, content: bytes) -> None:
 def grow(path: Path, content: bytes) -> Callable[[bytes], None]:
     """Makes a file, replacing an old one whole or not at all, and gives what adds to it; its folder is made if need be.
 
-    What can't be added, on a full disk, is kept and written with the next, with a warning.
+    What can't be added, on a full disk, is kept and written with the next, with a warning. A file that was deleted is made again.
     """
     os.makedirs(path.parent, exist_ok=True)
     write(path, content)
-    end, pending = len(content), b""
+    whole, end = bytearray(content), len(content)
 
     def add(more: bytes) -> None:
-        nonlocal end, pending
-        pending += more
+        nonlocal end
+        whole.extend(more)
         try:
-            _put(path, end, pending)
+            if path.exists():
+                _put(path, end, whole[end:])
+            else:
+                os.makedirs(path.parent, exist_ok=True)
+                write(path, whole)
         except OSError as error:
             warnings.warn(f"fit: {path} could not be written, and will be with the next line: {error}", stacklevel=3)
         else:
-            end, pending = end + len(pending), b""
+            end = len(whole)
 
     return add
 
 
-def _put(path: Path, start: int, content: bytes) -> None:
+def _put(path: Path, start: int, content: bytes | bytearray) -> None:
     """Writes from a place on, all of it or nothing."""
     descriptor = os.open(path, os.O_WRONLY)
     try:

@@ -114,6 +114,9 @@ def collectives(compiled: jax.stages.Compiled) -> Collectives:
     Returns:
       Collectives; `print` or `rich.print` them.
 
+    Raises:
+      TypeError: if this is no compiled program.
+
     Example:
       >>> import jax, jax.numpy as jnp
       >>> from jdl import parallel
@@ -122,14 +125,21 @@ def collectives(compiled: jax.stages.Compiled) -> Collectives:
       >>> {row.kind for row in sent.rows} == ({"all-reduce"} if jax.device_count() > 1 else set())
       True
     """
+    if not isinstance(compiled, jax.stages.Compiled):
+        mend = "; call its .compile()" if isinstance(compiled, jax.stages.Lowered) else ", such as jax.jit(f).lower(x).compile()"
+        raise TypeError(f"collectives: compiled must be a jax.stages.Compiled, got {type(compiled).__name__}{mend}")
+    return _collectives(compiled.as_text() or "")
+
+
+def _collectives(program: str) -> Collectives:
     counts, sizes = Counter(), Counter()
-    program = compiled.as_text() or ""
+    everywhere = math.prod(int(size) for size in re.findall(r"(?:replica_count|num_partitions)=(\d+)", program.partition("\n")[0]))
     for call in _CALL.finditer(program):
         line = program[call.end() : program.find("\n", call.end())]
-        arrays = [_bytes(*array.groups()) for array in _ARRAY.finditer(call["result"])]
-        kind = call["kind"], _devices(line)
+        result = _received(call["result"]) if call["start"] and call["kind"] != "all-reduce" else call["result"]
+        kind = call["kind"], _devices(line, everywhere)
         counts[kind] += 1
-        sizes[kind] += arrays[-1] if call["start"] and call["kind"] != "all-reduce" else sum(arrays)
+        sizes[kind] += sum(_bytes(*array.groups()) for array in _ARRAY.finditer(result))
     rows = [Collective(kind, devices, counts[kind, devices], size) for (kind, devices), size in sizes.items()]
     return Collectives(tuple(sorted(rows, key=lambda row: (-row.bytes, row))))
 
@@ -146,8 +156,20 @@ def _bytes(name: str, bits: str | None, sizes: str) -> int:
     return math.prod(int(size) for size in sizes.split(",") if size) * (_BITS[name] if bits is None else int(bits)) // 8
 
 
-def _devices(line: str) -> int:
-    """How many devices take part in one collective."""
+def _received(result: str) -> str:
+    """Of what starts an asynchronous collective, `(operands, results, ...)`, the results: its second entry."""
+    depth, entries = 0, [""]
+    for letter in result.strip().removeprefix("(").removesuffix(")"):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and not depth:
+            entries.append("")
+        else:
+            entries[-1] += letter
+    return entries[min(1, len(entries) - 1)]
+
+
+def _devices(line: str, everywhere: int) -> int:
+    """How many devices take part in one collective, of those of the program."""
     if named := re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", line):
         sizes = dict(re.findall(r"('\w+')=(\d+)", named[1]))
         axes = re.findall(r"('\w+')(?::\(\d+\)(\d+))?", named[2])  # a part of an axis has a size of its own
@@ -156,4 +178,6 @@ def _devices(line: str) -> int:
         return int(iota[2])
     if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", line):
         return len(listed[1].split(","))
-    return len(set(re.findall(r"\d+", pairs[1]))) if (pairs := re.search(r"source_target_pairs=\{(.*?)\}\}", line)) else 1
+    if pairs := re.search(r"source_target_pairs=\{(.*?)\}\}", line):
+        return len(set(re.findall(r"\d+", pairs[1])))
+    return everywhere

@@ -6,7 +6,7 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jdl.parallel._place import shardings
-from jdl.parallel._rules import Axis, Rule, _parts
+from jdl.parallel._rules import Axis, Rule, _parts, check_mesh
 from jdl.train import Objective, Step, TrainState
 
 
@@ -28,6 +28,7 @@ def over(step: Step, mesh: Mesh, rules: Rule = PartitionSpec(), *, axis: Axis | 
 
     Raises:
       ValueError: if the mesh has no such axis; at init, what `place` raises.
+      TypeError: if the mesh is none.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -74,6 +75,7 @@ def split(objective: Objective, mesh: Mesh, rules: Rule = PartitionSpec(), *, ax
 
     Raises:
       ValueError: if the mesh has no such axis.
+      TypeError: if the mesh is none.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -100,6 +102,7 @@ def _gathered(params: Any, mesh: Mesh, rules: Rule) -> Any:
 
 def _samples(name: str, mesh: Mesh, axis: Axis | None) -> Any:
     """Splits the first axis of every array of a batch."""
+    check_mesh(name, mesh)
     if axis is None:
         return lambda batch: batch
     _parts(name, axis, mesh)

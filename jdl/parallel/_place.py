@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jdl.parallel._rules import Rule, Specs, blanket, fits, resolve
+from jdl.parallel._rules import Rule, Specs, blanket, check_mesh, fits, resolve
 
 
 def place(tree: Any, mesh: Mesh, rules: Rule = PartitionSpec()) -> Any:
@@ -32,8 +32,9 @@ def place(tree: Any, mesh: Mesh, rules: Rule = PartitionSpec()) -> Any:
       The tree, of new arrays.
 
     Raises:
-      ValueError: if a glob matches no parameter, or splits one into unequal parts, or the mesh lacks an axis.
-      TypeError: if a glob has something else than a `jax.P`.
+      ValueError: if a glob matches no parameter, or splits one into unequal parts, or the mesh lacks an axis, or a `jax.P` has one
+        twice.
+      TypeError: if a glob has something else than a `jax.P`, or the rules or the mesh are none.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -56,6 +57,7 @@ def place(tree: Any, mesh: Mesh, rules: Rule = PartitionSpec()) -> Any:
 
 def shardings(tree: Any, mesh: Mesh, rules: Rule, *, used: bool = False) -> Any:
     """A tree of `NamedSharding`s: where `place` puts what, or how a step uses it."""
+    check_mesh("place", mesh)
     leaves = _leaves(getattr(tree, "params", tree))
     specs, rest = resolve(rules, leaves, mesh, used), blanket(rules)
 

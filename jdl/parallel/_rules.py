@@ -2,10 +2,10 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, PartitionSpec
 
 from jdl import paths
 from jdl.functional import _check
@@ -27,7 +27,8 @@ def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Resolve:
 
     Args:
       axis: of the mesh; several as a tuple.
-      beneath: a rule that comes first, such as `tensor_parallel("model")`; among the axes that it leaves whole is the one split.
+      beneath: a rule that comes first, such as `tensor_parallel("model")`; among the axes that it leaves whole is the one split, by
+        the mesh axes that it leaves free.
 
     Returns:
       A rule, for `parallel.place` and `parallel.over`.
@@ -45,14 +46,17 @@ def fully_sharded(axis: Axis = "data", *, beneath: Rule = ()) -> Resolve:
     """
 
     def rule(leaves: dict[str, Any], mesh: Mesh, used: bool) -> Specs:
-        parts, specs = _parts("fully_sharded", axis, mesh), resolve(beneath, leaves, mesh, used)
+        _parts("fully_sharded", axis, mesh)
+        specs = resolve(beneath, leaves, mesh, used)
         if used:
             return {path: PartitionSpec() for path in leaves} | specs
         for path, leaf in leaves.items():
             spec = [*specs.get(path, ()), *[None] * leaf.ndim][: leaf.ndim]
+            free = tuple(name for name in _names(axis) if name not in _used(spec))
+            parts = _parts("fully_sharded", free, mesh)
             whole = [i for i, names in enumerate(spec) if names is None and leaf.shape[i] and leaf.shape[i] % parts == 0]
-            if whole:
-                spec[max(whole, key=lambda i: (leaf.shape[i], i))] = axis
+            if whole and free:
+                spec[max(whole, key=lambda i: (leaf.shape[i], i))] = free if free[1:] else free[0]
                 specs[path] = PartitionSpec(*spec)
         return specs
 
@@ -117,8 +121,13 @@ def resolve(rules: Rule, leaves: dict[str, Any], mesh: Mesh, used: bool = False)
         return {path: rules for path, leaf in leaves.items() if fits("place", rules, leaf, mesh)}
     if isinstance(rules, Mapping):
         return _by_path(rules, leaves, mesh)
+    if maker := next((maker for maker in (fully_sharded, tensor_parallel, expert_parallel) if rules is maker), None):
+        raise TypeError(f"place: {maker.__name__} makes a rule: call it with the name of a mesh axis, such as 'data'")
     if callable(rules):
         return rules(leaves, mesh, used)
+    if isinstance(rules, str) or not isinstance(rules, Sequence):
+        known = "a jax.P, a dict from globs to jax.P, what parallel.fully_sharded('data') and its like give, or a list of these"
+        raise TypeError(f"place: rules must be {known}, got {rules!r}")
     found: Specs = {}
     for rule in rules:
         found = resolve(rule, leaves, mesh, used) | found
@@ -131,10 +140,26 @@ def blanket(rules: Rule) -> PartitionSpec:
     return next((rule for rule in several if isinstance(rule, PartitionSpec)), PartitionSpec())
 
 
+def check_mesh(name: str, mesh: Any) -> None:
+    """Raises TypeError unless it is a mesh."""
+    if not isinstance(mesh, Mesh | AbstractMesh):
+        raise TypeError(f"{name}: mesh must be a jax.sharding.Mesh, such as parallel.mesh('data=4'), got {mesh!r}")
+
+
 def fits(name: str, spec: PartitionSpec, leaf: Any, mesh: Mesh) -> bool:
     """Whether an array has the axes that a spec splits, each with a size that the mesh axis divides."""
-    parts = [1 if axis is None else _parts(name, axis, mesh) for axis in spec]
-    return len(parts) <= leaf.ndim and all(size % n == 0 for size, n in zip(leaf.shape, parts))
+    return not _misfit(name, spec, leaf, mesh)
+
+
+def _misfit(name: str, spec: PartitionSpec, leaf: Any, mesh: Mesh) -> str:
+    """Why a spec doesn't fit an array; nothing if it does."""
+    parts, used = [1 if axis is None else _parts(name, axis, mesh) for axis in spec], _used(spec)
+    if len(set(used)) < len(used):
+        raise ValueError(f"{name}: {spec} has a mesh axis twice; each can split one axis of an array")
+    if len(parts) > leaf.ndim:
+        return "which has fewer axes than the spec"
+    uneven = [f"{n} parts don't divide axis {i}" for i, (size, n) in enumerate(zip(leaf.shape, parts)) if size % n]
+    return f"but {uneven[0]}; split another axis, or leave it whole by a glob before this one" if uneven else ""
 
 
 def _by_path(table: Mapping[str, PartitionSpec], leaves: dict[str, Any], mesh: Mesh) -> Specs:
@@ -142,11 +167,12 @@ def _by_path(table: Mapping[str, PartitionSpec], leaves: dict[str, Any], mesh: M
     for glob, spec in table.items():
         if not isinstance(spec, PartitionSpec):
             raise TypeError(f"place: {glob!r} must have a spec such as jax.P(None, 'model'), got {spec!r}")
-        for path in (path for path, matched in paths.matches(leaves, glob).items() if matched):
-            if not fits("place", spec, leaves[path], mesh):
+        for path in (path for path, matched in paths.matches(leaves, glob).items() if matched and path not in found):
+            if why := _misfit(f"place: {glob!r} for {path}", spec, leaves[path], mesh):
                 sizes = ", ".join(f"{name}={size}" for name, size in mesh.shape.items())
-                raise ValueError(f"place: {glob!r} splits {path}, {_check.describe(leaves[path])}, by {spec}; mesh has {sizes}")
-            found.setdefault(path, spec)
+                shown = f"{path}, {_check.describe(leaves[path])}, by {spec} (mesh has {sizes})"
+                raise ValueError(f"place: {glob!r} splits {shown}, {why}")
+            found[path] = spec
     return found
 
 
@@ -171,8 +197,16 @@ def _from_last(name: str, axis: Axis, table: dict[str, int]) -> Resolve:
 
 def _parts(name: str, axis: Axis, mesh: Mesh) -> int:
     """Into how many parts a mesh axis, or several, split an array's."""
-    names = (axis,) if isinstance(axis, str) else axis
-    for one in names:
+    for one in _names(axis):
         if one not in mesh.shape:
             raise ValueError(f"{name}: the mesh has axes {', '.join(mesh.shape)}, not {one!r}")
-    return math.prod(mesh.shape[one] for one in names)
+    return math.prod(mesh.shape[one] for one in _names(axis))
+
+
+def _names(axis: Axis) -> tuple[str, ...]:
+    return (axis,) if isinstance(axis, str) else axis
+
+
+def _used(spec: Iterable[Axis | None]) -> list[str]:
+    """The mesh axes that a spec has."""
+    return [name for axis in spec if axis is not None for name in _names(axis)]

@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         print(html(*given.runs, path=given.path, metric=given.metric))
-    except (FileNotFoundError, FileExistsError, ValueError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
 
 

@@ -23,8 +23,10 @@ class Curve(NamedTuple):
 
 def curves(name: str, drawn: Sequence[Curve], *, x_label: str = "epoch") -> str:
     """The mean of each curve over its members, and a band from the lowest to the highest."""
+    if not any(np.isfinite(curve.values).any() for curve in drawn):
+        return svg.drawing(WIDTH, HEIGHT, svg.text(WIDTH / 2, HEIGHT / 2, "not finite", "middle", style="strong"), name=name)
     log = svg.wide(np.concatenate([np.ravel(curve.values) for curve in drawn]))
-    x = svg.fitted([curve.x for curve in drawn], LEFT, WIDTH - RIGHT)
+    x = svg.fitted([curve.x for curve in drawn], LEFT, WIDTH - RIGHT)._replace(whole=x_label == "epoch")
     y = svg.fitted([curve.values for curve in drawn], HEIGHT - BOTTOM, TOP, log=log)
     parts = [svg.axes(x, y, x_label=x_label)]
     for curve in drawn:

@@ -12,6 +12,9 @@ import numpy as np
 from jdl.checkpoint import _files
 from jdl.report._event import Event
 
+_OWN = ("run.json", "metrics.jsonl", "config.json", "environment.json", "sweep.json")  # of the run's folder
+_HEAD = b"epoch,step,seconds,"
+
 Record = Mapping[str, Any]
 Add = Callable[[Record], None]
 
@@ -34,7 +37,8 @@ def csv_log(path: str | Path) -> Callable[[Event], None]:
       A callback.
 
     Raises:
-      FileExistsError: when a run starts, if the file exists and is not in its folder; nothing is overwritten.
+      ValueError: if the file has the name of one that a run writes itself, such as `metrics.jsonl`.
+      FileExistsError: when a run starts, if the file exists and is not in its folder, or is no such log; nothing is overwritten.
 
     Example:
       >>> import pathlib, tempfile, jax, jax.numpy as jnp, optax, jdl
@@ -47,8 +51,12 @@ def csv_log(path: str | Path) -> Callable[[Event], None]:
       ...     print(pathlib.Path(folder, "metrics.csv").read_text().split()[0])
       epoch,step,seconds,train/loss
     """
+    if Path(path).name in _OWN:
+        raise ValueError(f"csv_log: {Path(path).name} is a file of the run itself; give another name, such as 'metrics.csv'")
 
     def begin(path: Path, records: Sequence[Record]) -> Add:
+        if path.exists() and not _is_log(path):
+            raise FileExistsError(f"csv_log: {path} exists and is no log of epochs; give another path, nothing was overwritten")
         write, headed = _files.grow(path, _rows(records, head=True)), bool(records)
 
         def add(record: Record) -> None:
@@ -90,6 +98,14 @@ def by_member(record: Record) -> Iterator[dict[str, Any]]:
 def has_members(record: Record) -> bool:
     """Whether this is the record of a population."""
     return any(np.ndim(value) == 1 for value in record.values())
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file begins as those of `csv_log` do, or has nothing in it yet."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HEAD)) in (b"", _HEAD)
 
 
 def _rows(records: Sequence[Record], *, head: bool) -> bytes:

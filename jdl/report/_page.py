@@ -1,5 +1,6 @@
 """One page about runs, in one file, that needs nothing else."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def html(*runs: Any, path: str | Path | None = None, metric: str | None = None) 
 
     Args:
       *runs: folders of `jdl.fit` or `jdl.sweep`, or a `jdl.Sweep`.
-      path: of the page; `report.html` in the first folder if not given. An older page of this function is replaced.
+      path: of the page, or of a folder that gets a `report.html`; the first run's if not given. An older page of this function is
+        replaced.
       metric: by which settings are ranked; the first one evaluated if not given. Low values are best where the name says so: loss,
         error, and the like.
 
@@ -33,7 +35,7 @@ def html(*runs: Any, path: str | Path | None = None, metric: str | None = None) 
     Raises:
       FileNotFoundError: if a folder is no run's.
       FileExistsError: if there is another file; nothing is overwritten.
-      ValueError: if there are no runs, a run has no epochs yet, or no such metric, or there is no folder and no path.
+      ValueError: if there are no runs, a run has no epochs yet, or no such metric, or is damaged, or there is no folder or path.
 
     Example:
       >>> import tempfile, jax, jax.numpy as jnp, optax, jdl
@@ -54,6 +56,7 @@ def html(*runs: Any, path: str | Path | None = None, metric: str | None = None) 
             raise ValueError(f"html: {run.name} has no epochs yet")
         if metric is not None and metric not in run.metrics:
             raise ValueError(f"html: {run.name} has no metric {metric!r}, only {', '.join(run.metrics)}")
+    os.makedirs(place.parent, exist_ok=True)
     _files.write(place, page(known, metric).encode())
     return place
 
@@ -73,7 +76,9 @@ def _place(runs: Sequence[Any], path: str | Path | None) -> Path:
     folders = [Path(run) for run in runs if isinstance(run, str | Path)]
     if path is None and not folders:
         raise ValueError("html: give the path of the page, as there is no folder to put it in")
-    place = Path(path) if path is not None else folders[0] / "report.html"
+    place = Path(path) if path is not None else folders[0]
+    if path is None or place.is_dir():
+        place = place / "report.html"
     if place.exists() and _MARK.encode() not in place.read_bytes()[:1000]:
         raise FileExistsError(f"html: {place} exists and is no report; give another path, nothing was overwritten")
     return place

@@ -135,7 +135,7 @@ def matrices(runs: Sequence[Found]) -> str:
     figures = []
     for run in runs:
         for name, values in run.history.items():
-            if "/" in name and values.ndim == 4 and not run.settings:
+            if "/" in name and values.ndim == 4 and values.shape[2] == values.shape[3] and not run.settings:
                 title = f"{name}{', ' + run.name if len(runs) > 1 else ''}{', mean of members' if values.shape[1] > 1 else ''}"
                 figures.append(_figure(title, charts.confusion(values[-1].mean(0))))
     return _section("Confusion", _grid(figures), "Colours are shares of a true class.")
@@ -161,7 +161,9 @@ def resources(runs: Sequence[Found]) -> str:
     """Time and memory."""
     rows = []
     for i, run in enumerate(runs):
-        starts = run.environment.get("starts", [{}])
+        starts = run.environment.get("starts")
+        if not (isinstance(starts, list) and starts and all(isinstance(start, dict) for start in starts)):
+            starts = [{}]
         last, ends = starts[-1], [start.get("end", {}) for start in starts]
         seconds, epochs = run.history["seconds"][-1], len(run.history["epoch"])
         compiling = sum(end.get("compile_seconds", 0) for end in ends) or run.history.get("compile_seconds", np.zeros(()))
@@ -177,7 +179,8 @@ def details(runs: Sequence[Found]) -> str:
     """Configurations and environments, folded."""
     shown = ""
     for run in runs:
-        for title, content in (("configuration", run.config.get("called with", run.config)), ("environment", run.environment)):
+        config = run.config.get("called with", run.config)
+        for title, content in (("settings in full", run.labels), ("configuration", config), ("environment", run.environment)):
             if content:
                 written = svg.escape(json.dumps(content, indent=2))
                 shown += f"<details><summary>{svg.escape(run.name)}: {title}</summary><pre>{written}</pre></details>"

@@ -20,7 +20,7 @@ figure { margin: 0; padding: 14px 16px 10px; background: var(--card); border: 1p
 .broad { grid-column: 1 / -1 }
 figcaption { font-weight: 600; font-size: 14px }
 .keys { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 2px 0 4px; font-size: 12.5px; color: var(--quiet) }
-.key { white-space: nowrap } .key i { display: inline-block; width: 16px; margin-right: 6px; vertical-align: middle;
+.key { overflow-wrap: anywhere } .key i { display: inline-block; width: 16px; margin-right: 6px; vertical-align: middle;
   border-top: 3px solid var(--c) } .key.dashed i { border-top-style: dashed; border-top-width: 2px }
 svg { display: block; width: 100%; height: auto; max-height: 560px; font: 11.5px system-ui, sans-serif }
 svg text { fill: var(--quiet) } svg .strong { fill: var(--ink); font-weight: 600 }

@@ -12,13 +12,14 @@ _STOPS = np.array([[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [2
 
 
 class Scale(NamedTuple):
-    """From numbers in [low, high] to pixels from `start` to `stop`."""
+    """From numbers in [low, high] to pixels from `start` to `stop`; of `whole` numbers, such as epochs, there are no parts."""
 
     low: float
     high: float
     start: float
     stop: float
     log: bool = False
+    whole: bool = False
 
     def __call__(self, values: Any) -> np.ndarray:
         shape = np.log10 if self.log else np.asarray
@@ -35,9 +36,15 @@ class Scale(NamedTuple):
         else:
             rough = (self.high - self.low) / 5
             unit = 10.0 ** math.floor(math.log10(rough))
-            step = min((1, 2, 5, 10), key=lambda n: abs(n * unit - rough)) * unit
-            found = [round(i * step, 12) for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+            step = max(min((1, 2, 5, 10), key=lambda n: abs(n * unit - rough)) * unit, float(self.whole))
+            found = [float(f"{i * step:.15g}") for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
         return [tick for tick in found if self.low <= tick * (1 + 1e-9) and tick <= self.high * (1 + 1e-9)]
+
+    def labels(self) -> list[str]:
+        """The ticks in few letters, with as many digits as they have."""
+        ticks = self.ticks()
+        exact = lambda labels: all(math.isclose(tick, float(label), rel_tol=1e-14) for tick, label in zip(ticks, labels))
+        return next(labels for digits in range(4, 18) if exact(labels := [number(tick, digits) for tick in ticks]))
 
 
 def fitted(values: Iterable[Any], start: float, stop: float, *, log: bool = False) -> Scale:
@@ -67,10 +74,10 @@ def drawing(width: float, height: float, *parts: str, name: str) -> str:
 def axes(x: Scale, y: Scale, *, x_label: str, x_ticks: Sequence[tuple[float, str]] | None = None) -> str:
     """Grid and numbers; `x_ticks` are places, in pixels, and what stands there."""
     parts = []
-    for tick, place in zip(y.ticks(), y(y.ticks())):
+    for label, place in zip(y.labels(), y(y.ticks())):
         parts.append(f'<path class="grid" d="M{x.start:g} {place:.1f}H{x.stop:g}"/>')
-        parts.append(text(x.start - 6, place + 4, number(tick), "end"))
-    ticks = [(float(x(tick)), number(tick)) for tick in x.ticks()] if x_ticks is None else x_ticks
+        parts.append(text(x.start - 6, place + 4, label, "end"))
+    ticks = [(float(x(tick)), label) for tick, label in zip(x.ticks(), x.labels())] if x_ticks is None else x_ticks
     parts += [text(place, y.start + 16, label, "middle") for place, label in ticks]
     parts.append(f'<path class="axis" d="M{x.start:g} {y.start:g}H{x.stop:g}"/>')
     return "".join(parts) + text((x.start + x.stop) / 2, y.start + 33, x_label, "middle")

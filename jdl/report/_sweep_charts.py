@@ -127,5 +127,5 @@ def _continuous(column: Sequence[float]) -> Column:
     scale = svg.fitted([column], 0, 1, log=svg.wide(column))
     places, (names, level) = scale(column), _levels(column)
     groups = [group for i in range(len(names)) if len(group := np.flatnonzero(level == i))]
-    ticks = [(float(scale(tick)), svg.number(tick)) for tick in scale.ticks()]
+    ticks = [(float(scale(tick)), label) for tick, label in zip(scale.ticks(), scale.labels())]
     return Column(places, ticks, groups, [float(places[group].mean()) for group in groups])

@@ -25,7 +25,8 @@ def mean_over(axis_name: Hashable, gradient: Gradient = value_and_gradient) -> G
       gradient: of a part, such as `train.accumulate(4)`.
 
     Returns:
-      A function to take the place of `jax.value_and_grad(..., has_aux=True)`: loss, metrics and state are means over the axis too.
+      A function to take the place of `jax.value_and_grad(..., has_aux=True)`: loss, metrics and state are means over the axis too,
+      metrics that are integers as floating point. Of integers in the state, such as counts, it is the largest.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -45,13 +46,15 @@ def mean_over(axis_name: Hashable, gradient: Gradient = value_and_gradient) -> G
             index = jax.lax.axis_index(axis_name)
             # Inside shard_map, the gradient of what is the same for all would be summed already.
             params, state = jax.tree.map(lambda a: same_axes(a, index)[0], (params, state))
-            return jax.tree.map(lambda a: _mean(a, axis_name), part(params, state, batch, derive(key, "part", index)))
+            (value, (state, metrics)), slope = part(params, state, batch, derive(key, "part", index))
+            metrics = jax.tree.map(lambda a: a if _inexact(a) else jnp.asarray(a, jnp.float32), metrics)
+            found = (value, (state, metrics)), slope
+            return jax.tree.map(lambda a: (jax.lax.pmean if _inexact(a) else jax.lax.pmax)(a, axis_name), found)
 
         return mean
 
     return of
 
 
-def _mean(a: jax.Array, axis_name: Hashable) -> jax.Array:
-    """The mean over the axis; of integers, such as counts, the largest."""
-    return jax.lax.pmean(a, axis_name) if jnp.issubdtype(a.dtype, jnp.inexact) else jax.lax.pmax(a, axis_name)
+def _inexact(a: jax.Array) -> bool:
+    return jnp.issubdtype(a.dtype, jnp.inexact)
