@@ -107,14 +107,14 @@ def test_another_sweep_s_folder(tmp_path):
     path = tmp_path / "sweep.json"
     before = path.read_bytes()
     for change, differs in (({"learning_rate": [0.7, 0.8]}, "settings"), ({"learning_rate": [0.1, 0.01]}, "seeds")):
-        with pytest.raises(FileExistsError, match=f"sweep.json is of other {differs}; give another folder"):
+        with pytest.raises(FileExistsError, match=rf"sweep\.json is of other {differs}; give another folder"):
             short(hyperparameters=change, seeds=2 if differs == "seeds" else 1)
     assert path.read_bytes() == before
     path.unlink()
     with pytest.raises(FileExistsError, match="its hyperparameters have other values"):
         short(hyperparameters={"learning_rate": [0.7, 0.8]})
     path.write_text("mine")
-    with pytest.raises(FileExistsError, match="sweep.json is of other settings"):
+    with pytest.raises(FileExistsError, match=r"sweep\.json is of other settings"):
         short(hyperparameters={"learning_rate": [0.1, 0.01]})
     assert path.read_text() == "mine"
 
