@@ -291,6 +291,7 @@ def test_progress_tells_what_counts():
     assert _progress.describe(record) == "2/3 alive  loss 2 ±1.4"
     assert _progress.describe({"train/loss": 0.5, "evaluate/loss": np.float32(0.25)}) == "loss 0.25"
     assert _progress.describe({"train/loss": np.nan}) == "not finite  loss nan"
+    assert _progress.describe({"train/loss": 0.5, "evaluate/loss": 0.25, "evaluate/each": np.array([0.5, np.nan])}) == "loss 0.25"
     assert [_progress._short(x) for x in (5, 1234, 999_600, 2.5e9)] == ["5", "1.23k", "1M", "2.5G"]
     assert [_progress._clock(x) for x in (5, 3599.6, 7325)] == ["0:05", "1:00:00", "2:02:05"]
 
@@ -303,13 +304,13 @@ def test_progress_fits_its_place(key, terminal, monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     if terminal:
         monkeypatch.setenv("FORCE_COLOR", "1")
-    evaluate = lambda train_state: {f"a_metric_with_a_name_{i}": 1.0 * train_state.step for i in range(5)}
+    evaluate = lambda train_state: {f"a_metric[/with]_a_name_{i}": 1.0 * train_state.step for i in range(5)}
     jdl.fit(RUN, DATA, key, epochs=3, evaluate=evaluate)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out)
     if terminal:
         assert "3/3" in shown and "samples/s" in shown and max(map(len, re.split(r"[\r\n]", shown))) <= 80
     else:
-        assert re.findall(r"^epoch (\d)/3  a_metric_with_a_name_0 ", shown, re.MULTILINE) == ["1", "2", "3"]
+        assert re.findall(r"^epoch (\d)/3  a_metric\[/with\]_a_name_0 ", shown, re.MULTILINE) == ["1", "2", "3"]
 
 
 # The watchdog

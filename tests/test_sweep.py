@@ -100,6 +100,25 @@ def test_a_sweep_goes_on_from_its_folder(tmp_path, whole):
     assert found.history["train/loss"].shape == (2, 4, 2)
 
 
+def test_another_sweep_s_folder(tmp_path):
+    """Neither the sweep in it nor a file of somebody else is taken for this one's, or overwritten."""
+    short = functools.partial(sweep, folder=tmp_path, epochs=1)
+    short(hyperparameters={"learning_rate": [0.1, 0.01]})
+    path = tmp_path / "sweep.json"
+    before = path.read_bytes()
+    for change, differs in (({"learning_rate": [0.7, 0.8]}, "settings"), ({"learning_rate": [0.1, 0.01]}, "seeds")):
+        with pytest.raises(FileExistsError, match=rf"sweep\.json is of other {differs}; give another folder"):
+            short(hyperparameters=change, seeds=2 if differs == "seeds" else 1)
+    assert path.read_bytes() == before
+    path.unlink()
+    with pytest.raises(FileExistsError, match="its hyperparameters have other values"):
+        short(hyperparameters={"learning_rate": [0.7, 0.8]})
+    path.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"sweep\.json is of other settings"):
+        short(hyperparameters={"learning_rate": [0.1, 0.01]})
+    assert path.read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "members, of_one, room, expected", [(100, 1, 1000, 100), (100, 10, 520, 50), (3, 300, 720, 2), (1, 5, 30, 1)]
 )

@@ -57,10 +57,19 @@ def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
 
 
 def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int, groups: Sequence[Sequence[int]]) -> None:
-    """Writes which member of which block has which setting: `group-0/members-0` and so on hold settings in this order."""
+    """Writes which member of which block has which setting: `group-0/members-0` and so on hold settings in this order.
+
+    Raises FileExistsError if the folder is another sweep's, or the file somebody else's.
+    """
     os.makedirs(folder, exist_ok=True)
     shown = {name: [described(value) for value in values] for name, values in settings.items()}
-    _write(folder / "sweep.json", {"settings": shown, "seeds": seeds, "groups": groups})
+    ours, path = {"settings": shown, "seeds": seeds, "groups": groups}, folder / "sweep.json"
+    if path.exists():
+        there, ours = _read(path), json.loads(_dumped(ours))
+        if differs := [name for name in ours if _dumped({"": there.get(name)}) != _dumped({"": ours[name]})]:  # NaN is not NaN
+            raise FileExistsError(f"sweep: {path} is of other {differs[0]}; give another folder, nothing was overwritten")
+    else:
+        _write(path, ours)
 
 
 def environment() -> dict[str, Any]:
@@ -110,4 +119,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    _files.write(path, json.dumps(content, indent=1, default=str).encode() + b"\n")
+    _files.write(path, _dumped(content).encode() + b"\n")
+
+
+def _dumped(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, default=str)

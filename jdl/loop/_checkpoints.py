@@ -130,6 +130,7 @@ def _identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
     return {
         "key": f"{key.dtype}{list(key.shape)} {snapshot(key)[''].digest()}",
         "data": [str(jax.typeof(a)) for a in jax.tree.leaves(data)],
+        "hyperparameters": {name: array.digest() for name, array in snapshot(programs.hyperparameters).items()},
         "data digests": [array.digest() for a in jax.tree.leaves(data) for array in snapshot(a).values()],
         "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
         "program": hashlib.sha256(programs.text().encode()).hexdigest(),
@@ -167,8 +168,10 @@ def _difference(there: dict[str, Any], ours: dict[str, Any]) -> str | None:
         "key": "its key differs",
         "data": f"its data are {there.get('data')}, these are {ours['data']}",
         "data digests": "its data have other values",
+        "hyperparameters": "its hyperparameters have other values",
         "metrics": f"its metrics are {there.get('metrics')}, these are {ours['metrics']}",
     }
     if there.get("made by") == ours["made by"]:  # another version of JAX may lower the same run otherwise
         means["program"] = "its program differs, so its model, loss, optimizer, batch size or a setting of them"
-    return next((meaning for name, meaning in means.items() if there.get(name) != ours[name]), None)
+    # a folder from before there were hyperparameters in it has none
+    return next((meaning for name, meaning in means.items() if there.get(name, {}) != ours[name]), None)

@@ -20,12 +20,14 @@ class Programs(NamedTuple):
       text: gives the program that takes steps; it tells runs with other models, optimizers or settings apart.
       compile: gives `advance(train_state, sums, data, epoch, limit) -> (train_state, sums, look)` and
         `measure(train_state) -> metrics`.
+      hyperparameters: what the program takes as arguments, so that its text doesn't have them.
     """
 
     zeros: dict[str, Any]
     measured: dict[str, Any]
     text: Callable[[], str]
     compile: Callable[[], tuple[Callable, Callable]]
+    hyperparameters: Any = None
 
 
 def programs(run: Run, evaluate: Callable[..., Any] | None, train_state: TrainState, data: Any) -> Programs:

@@ -23,7 +23,7 @@ class Progress:
         columns = (
             progress.TextColumn("epoch {task.fields[epoch]}"),
             progress.BarColumn(bar_width=12),
-            progress.TextColumn("{task.fields[text]}", table_column=fits),
+            progress.TextColumn("{task.fields[text]}", markup=False, table_column=fits),
             progress.TextColumn("{task.fields[speed]}", style="cyan"),
             progress.TimeElapsedColumn(),
             progress.TextColumn("{task.fields[left]}", style="cyan"),
@@ -54,7 +54,8 @@ class Progress:
             self._bar.update(self._task, text=text, epoch=epoch)
             if self._lines and (now - self._printed >= _EVERY or record["epoch"] == self._epochs):
                 self._printed = now
-                self._console.print(f"epoch {epoch}", text, *fields.values(), sep="  ", soft_wrap=True, highlight=False)
+                line = "  ".join((f"epoch {epoch}", text, *fields.values()))
+                self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     def _pace(self, speed: float, rest: float) -> dict[str, str]:
         """Samples a second, each member's own, and the time left, at so many epochs a second."""
@@ -62,9 +63,14 @@ class Progress:
 
 
 def describe(record: dict[str, Any]) -> str:
-    """The metrics of a record in one line, the evaluated ones where there are any, and how many members are alive."""
+    """The metrics of a record in one line, the evaluated ones where there are any, and how many members are alive.
+
+    Those with other axes than members are left out.
+    """
     prefix = "evaluate/" if any(name.startswith("evaluate/") for name in record) else "train/"
-    measured = {name: np.asarray(value, float) for name, value in record.items() if "/" in name and np.ndim(value) < 2}
+    measured = {name: np.asarray(value, float) for name, value in record.items() if "/" in name}
+    members = min((value.shape for value in measured.values()), key=len, default=())
+    measured = {name: value for name, value in measured.items() if value.shape == members}
     finite = np.all([np.isfinite(value) for value in measured.values()], 0) if measured else np.array(True)
     parts = [] if finite.all() else [f"{finite.sum()}/{finite.size} alive" if finite.ndim else "not finite"]
     for name, value in measured.items():

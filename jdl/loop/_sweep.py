@@ -126,6 +126,8 @@ def sweep(
       ValueError: if hyperparameters differ in length, or a size is not positive.
       TypeError: if `seeds` is neither a number nor typed keys.
       MemoryError: if not even two members fit.
+      FileExistsError: if the folder holds another sweep: other hyperparameters or seeds, or what `fit` names; nothing is
+        overwritten.
 
     Example:
       >>> import jax.numpy as jnp, optax, jdl
@@ -188,7 +190,8 @@ class _Group(NamedTuple):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
             run, keys = self.population(chosen)
             place = folder and folder / f"members-{start}"
-            train_state, history = drive(run.init, lambda *_: lowered(size), data, keys, folder=place, **options)
+            prepared = lowered(size)._replace(hyperparameters=self.own(chosen))
+            train_state, history = drive(run.init, lambda *_, prepared=prepared: prepared, data, keys, folder=place, **options)
             kept = min(size, members - start)
             parts.append((jax.tree.map(functools.partial(_part, place=slice(kept)), train_state), history, kept))
         shape = self.settings, len(self.keys)
@@ -198,9 +201,11 @@ class _Group(NamedTuple):
 
     def population(self, members: np.ndarray) -> tuple[Run, jax.Array]:
         """The run of some members, and their keys."""
-        setting, seed = np.divmod(members, len(self.keys))
-        own = {name: values[setting] for name, values in self.varied.items()}
-        return train.population(self.make, own, exact=self.exact), self.keys[seed]
+        return train.population(self.make, self.own(members), exact=self.exact), self.keys[members % len(self.keys)]
+
+    def own(self, members: np.ndarray) -> dict[str, Any]:
+        """The hyperparameters of some members, as they are computed with."""
+        return {name: jnp.asarray(values[members // len(self.keys)]) for name, values in self.varied.items()}
 
 
 def _keys(seeds: Any) -> jax.Array:
