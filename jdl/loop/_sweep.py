@@ -184,7 +184,7 @@ class _Group(NamedTuple):
             return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
 
         planned = lambda size: bytes_planned(lowered(size))
-        size = min(block, members) if block else block_size(members, planned, free_bytes())
+        size = min(block, members) if block else block_size(members, planned, free_bytes(data))
         parts = []
         for start in range(0, members, size):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
