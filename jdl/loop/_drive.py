@@ -56,6 +56,7 @@ def drive(
         bar = stack.enter_context(Progress(epochs, size, shown=progress and first()))
         watched = stack.enter_context(watchdog(watch))
         journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
+        stack.enter_context(_located(journey))
 
         start = time.perf_counter()
         lowered = prepare(journey.train_state, data)
@@ -98,6 +99,17 @@ def drive(
         if number := stopped():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
     return result
+
+
+@contextlib.contextmanager
+def _located(journey: Journey) -> Iterator[None]:
+    """In a job of several processes, an error says in which one it was, and when."""
+    try:
+        yield
+    except Exception as error:
+        if jax.process_count() > 1:
+            error.add_note(f"fit: in process {jax.process_index()} of {jax.process_count()}, after step {journey.step}")
+        raise
 
 
 @contextlib.contextmanager

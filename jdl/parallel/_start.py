@@ -109,13 +109,13 @@ def _end_at_once(heartbeat: int) -> None:
         before(kind, error, traceback)
         if not isinstance(error, Exception):
             return
-        who = f"process {jax.process_index()} of {jax.process_count()}"
-        lost = isinstance(error, jax.errors.JaxRuntimeError)
-        print(f"start: {who} ends{', once it is known whether another one died' if lost else ''}", file=sys.stderr)
+        lost = isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error)
+        which = f"; if another one died, JAX says which within {heartbeat} s" if lost else ""
+        print(f"start: process {jax.process_index()} of {jax.process_count()} ends{which}", file=sys.stderr)
         sys.stderr.flush()
         sys.stdout.flush()
-        if lost:  # when a collective fails, JAX aborts here as soon as the heartbeats say whose fault it is
-            time.sleep(heartbeat + 2)
+        if lost:
+            time.sleep(heartbeat + 2)  # JAX aborts the process when it knows
         os._exit(1)
 
     sys.excepthook = hook
