@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jdl.checkpoint._together import fetched, laid
 from jdl.functional import _check
 
 
@@ -29,9 +30,11 @@ class HostArray(NamedTuple):
 def snapshot(tree: Any) -> dict[str, HostArray]:
     """Copies every leaf to the host, by path; whatever happens to the tree's buffers later, these stay as they are.
 
+    Of a tree that lies on devices of several processes, all of them call this, and each gets all of it.
+
     Raises:
       TypeError: if a leaf is not an array of numbers or keys.
-      ValueError: if two leaves have one path, or if a leaf lies on other processes' devices.
+      ValueError: if two leaves have one path.
     """
     found: dict[str, HostArray] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -49,12 +52,9 @@ def name_of(path: tuple[Any, ...]) -> str:
 
 def _copied(name: str, leaf: Any) -> HostArray:
     key = None
-    if isinstance(leaf, jax.Array):
-        if not leaf.is_fully_addressable:
-            raise ValueError(f"save: {name} lies on devices of other processes; one process must hold all of what is saved")
-        if _check.is_key(leaf):
-            key, leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(jax.random.clone(leaf))
-    data = np.array(leaf, copy=True)  # np.asarray of an array on a CPU is a view of a buffer that the next step overwrites
+    if isinstance(leaf, jax.Array) and _check.is_key(leaf):
+        key, leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(jax.random.clone(leaf))
+    data = fetched(leaf)
     if data.dtype.kind in "OSUMm":
         raise TypeError(f"save: {name} must be an array of numbers or keys, got {_check.describe(leaf)}")
     return HostArray(data, key)
@@ -136,7 +136,7 @@ def place(template: Any, arrays: dict[str, HostArray], *, partial: bool = False,
 
     def one(path: tuple[Any, ...], leaf: Any) -> Any:
         if name_of(path) not in apart:
-            return jax.device_put(values[name_of(path)], getattr(leaf, "sharding", None), may_alias=False)
+            return laid(values[name_of(path)], getattr(leaf, "sharding", None))
         if isinstance(leaf, jax.ShapeDtypeStruct):
             raise Mismatch(
                 f"{name}: {name_of(path)} doesn't fit, and the template has no value for it; give one with values", report

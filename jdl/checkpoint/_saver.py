@@ -11,6 +11,7 @@ from jdl.checkpoint import _files, _store
 from jdl.checkpoint._arrays import HostArray, snapshot
 from jdl.checkpoint._keep import Keep, keep
 from jdl.checkpoint._lock import locked
+from jdl.checkpoint._together import first, largest
 from jdl.functional import _check
 
 
@@ -33,6 +34,9 @@ class Saver:
     The thread is jdl's and calls Orbax's synchronous handler: Orbax's own asynchronous saves may still read the buffers after
     returning, and have ended without telling of errors.
 
+    In a job of several processes all of them make the same calls, with trees that may lie on the devices of all; the first process
+    writes, and what goes wrong there is raised in each.
+
     Args:
       folder: of checkpoints; made if need be.
       keep: the rule of what to keep, from `keep`; None keeps everything.
@@ -49,7 +53,8 @@ class Saver:
         self._error: SaveError | None = None
 
     def __enter__(self) -> "Saver":
-        self._lock.enter_context(locked(self.folder))
+        if first():
+            self._lock.enter_context(locked(self.folder))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
@@ -57,11 +62,10 @@ class Saver:
             threading.Thread(target=self._finish, args=(self._thread,), daemon=True).start()
             return
         try:
-            self.wait()
-        except SaveError as failure:
             if error is None:
-                raise
-            error.add_note(f"also: {failure}")
+                self.wait()
+            elif (failure := self._joined()) is not None:  # other processes may not have this error, and don't wait for this one
+                error.add_note(f"also: {failure}")
         finally:
             self._lock.close()
 
@@ -86,24 +90,32 @@ class Saver:
         remembered = json.loads(json.dumps(dict(info or {})))
         arrays = snapshot(tree)
         values = {name: float(value) for name, value in (metrics or {}).items()}
-        self._thread = threading.Thread(
-            target=self._write, args=(int(step), arrays, values, remembered), name="jdl checkpoint", daemon=True
-        )
-        self._thread.start()
+        if first():
+            self._thread = threading.Thread(
+                target=self._write, args=(int(step), arrays, values, remembered), name="jdl checkpoint", daemon=True
+            )
+            self._thread.start()
 
     def wait(self) -> None:
         """Waits until nothing is being written; raises SaveError if the last one could not be."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
+        error = self._joined()
+        known = error is not None and isinstance(error.__cause__, FileExistsError)
+        if kind := largest(error is not None and (1 if known else 2)):
+            told = SaveError(f"checkpoint not written in {self.folder}; the first process says why")
+            raise error or told from (error.__cause__ if error else FileExistsError() if kind == 1 else None)
 
     def check(self) -> None:
         """Raises SaveError if the last one could not be written; what is still being written is not waited for."""
-        if self._thread is None or not self._thread.is_alive():
+        if not largest(self._thread is not None and self._thread.is_alive()):
             self.wait()
+
+    def _joined(self) -> SaveError | None:
+        """What went wrong since the last call, in this process, once nothing is being written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        return error
 
     def _write(self, step: int, arrays: dict[str, HostArray], metrics: dict[str, float], info: dict[str, Any]) -> None:
         what = "checkpoint not written"

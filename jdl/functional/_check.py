@@ -109,8 +109,8 @@ def indices(name: str, what: str, values: Any, size: int) -> None:
 
 
 def seen(values: Any) -> bool:
-    """Whether the host can see the values: not while tracing, nor of shapes alone."""
-    return not isinstance(values, jax.core.Tracer | jax.ShapeDtypeStruct)
+    """Whether the host can see the values: not while tracing, nor of shapes alone, nor what lies on other processes' devices."""
+    return not isinstance(values, jax.core.Tracer | jax.ShapeDtypeStruct) and getattr(values, "is_fully_addressable", True)
 
 
 def report(name: str, rule: str, values: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> None:

@@ -17,6 +17,7 @@ from jdl.checkpoint import Every, Mismatch, SaveError, Saver
 from jdl.checkpoint import _files as files
 from jdl.checkpoint._arrays import snapshot
 from jdl.checkpoint._restore import newest
+from jdl.checkpoint._together import first, largest
 from jdl.loop._journey import Journey, restored
 from jdl.loop._programs import Programs
 from jdl.train import TrainState
@@ -35,10 +36,15 @@ class Checkpoints:
         """The journey from the newest good checkpoint, if there is any."""
         if self._saver is None:
             return None
+        folder = self._saver.folder
         try:
-            manifest, arrays, _ = newest(self._saver.folder)
+            found = newest(folder) if first() else None
         except FileNotFoundError:
+            found = None
+        step = largest(found[0].step if found else -1)
+        if step < 0:
             return None
+        manifest, arrays, _ = found or newest(folder, step)
         try:
             journey = restored(abstract(), manifest, arrays)
         except Mismatch as error:
@@ -50,14 +56,17 @@ class Checkpoints:
         """Raises FileExistsError if the folder is another run's, and writes whose it is where nobody has yet."""
         if self._folder is None:
             return
+        ours = _identity(key, data, programs) if self._saver is not None else {}
+        if not first():
+            return
         path, metrics = self._folder / "run.json", self._folder / "metrics.jsonl"
         if self._saver is not None and path.exists():
-            if difference := _difference(_read(path), _identity(key, data, programs)):
+            if difference := _difference(_read(path), ours):
                 raise self._another(difference)
         elif metrics.exists() and self._saved is None:
             raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
         elif self._saver is not None:
-            files.write(path, json.dumps(_identity(key, data, programs), indent=1).encode() + b"\n")
+            files.write(path, json.dumps(ours, indent=1).encode() + b"\n")
 
     def limit(self, step: int) -> int:
         """How many steps there are until the next checkpoint that is due by their number."""
@@ -91,7 +100,7 @@ class Checkpoints:
     def _due(self, journey: Journey) -> bool:
         plan, epoch = self._plan, len(journey.records)
         return plan is not None and (
-            (plan.seconds is not None and time.perf_counter() - self._time >= plan.seconds)
+            (plan.seconds is not None and bool(largest(time.perf_counter() - self._time >= plan.seconds)))
             or (plan.steps is not None and journey.step % plan.steps == 0)
             or (plan.epochs is not None and epoch > self._epoch and epoch % plan.epochs == 0)
         )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.checkpoint import Every, SaveError, _files
+from jdl.checkpoint._together import fetched, first, largest
 from jdl.loop._about import write_about, write_end
 from jdl.loop._checkpoints import Checkpoints, opened
 from jdl.loop._journey import Journey, history
@@ -52,9 +53,10 @@ def drive(
     with contextlib.ExitStack() as stack:
         caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
-        bar = stack.enter_context(Progress(epochs, size, shown=progress))
+        bar = stack.enter_context(Progress(epochs, size, shown=progress and first()))
         watched = stack.enter_context(watchdog(watch))
         journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
+        stack.enter_context(_located(journey))
 
         start = time.perf_counter()
         lowered = prepare(journey.train_state, data)
@@ -62,7 +64,8 @@ def drive(
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
         write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}))
-        more = lambda: len(journey.records) < epochs and caught() is None
+        stopped = lambda: largest(caught() or 0)
+        more = lambda: len(journey.records) < epochs and not stopped()
         compiled = lowered.compile() if more() else None
         compile_seconds = time.perf_counter() - start
 
@@ -77,7 +80,7 @@ def drive(
             bar.show(len(journey.records) + position / size)
             if journey.epoch_is_over:
                 with watched(f"evaluation after step {journey.step}"):
-                    journey.finish_epoch(jax.device_get(measure(journey.train_state)))
+                    journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
                 bar.show(len(journey.records), journey.records[-1])
                 write(journey.records[-1])
                 tell("epoch")
@@ -90,12 +93,23 @@ def drive(
             saved = checkpoints.last(journey)
         if saved:
             tell("checkpoint")
-        if folder is not None and compiled:
+        if folder is not None and compiled and first():
             write_end(folder, lowered, compile_seconds)
         tell("end")
-        if number := caught():
+        if number := stopped():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
     return result
+
+
+@contextlib.contextmanager
+def _located(journey: Journey) -> Iterator[None]:
+    """In a job of several processes, an error says in which one it was, and when."""
+    try:
+        yield
+    except Exception as error:
+        if jax.process_count() > 1:
+            error.add_note(f"fit: in process {jax.process_index()} of {jax.process_count()}, after step {journey.step}")
+        raise
 
 
 @contextlib.contextmanager
@@ -109,8 +123,8 @@ def _carries(result: tuple[TrainState, History]) -> Iterator[None]:
 
 
 def _opened_folder(folder: Path | None, journey: Journey, config: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
-    """Writes what a folder holds from the beginning; gives what adds a record. Without a folder, nothing does."""
-    if folder is None:
+    """Writes what a folder holds from the beginning; gives what adds a record. The first process does, if there is a folder."""
+    if folder is None or not first():
         return lambda record: None
     write_about(folder, config, journey.step)
     add = _files.grow(folder / "metrics.jsonl", b"".join(map(json_line, journey.records)))
@@ -118,9 +132,22 @@ def _opened_folder(folder: Path | None, journey: Journey, config: Mapping[str, A
 
 
 def _tell(callbacks: Sequence[Callback], checkpoints: Checkpoints, journey: Journey, folder: Path | None, kind: str) -> None:
-    """Calls the callbacks. If one raises, the run is saved where it is, and the error says which it was."""
+    """Calls the callbacks, in the first process. If one raises, the run is saved where it is, and the error says which it was."""
     if not callbacks:
         return
+    error = _called(callbacks, journey, folder, kind) if first() else None
+    if not largest(error is not None):
+        return
+    error = error or RuntimeError(f"fit: a callback raised in the first process at {kind!r}; it says which")
+    try:
+        checkpoints.last(journey)
+    except SaveError as failure:
+        error.add_note(f"also: {failure}")
+    raise error
+
+
+def _called(callbacks: Sequence[Callback], journey: Journey, folder: Path | None, kind: str) -> Exception | None:
+    """Calls the callbacks; gives the error of the first that raises, with its name."""
     train_state = journey.train_state
 
     def copy() -> TrainState:
@@ -135,11 +162,8 @@ def _tell(callbacks: Sequence[Callback], checkpoints: Checkpoints, journey: Jour
         except Exception as error:
             name = getattr(callback, "__qualname__", repr(callback))
             error.add_note(f"fit: raised by the callback {name} at {kind!r}, epoch {event.epoch}, step {event.step}")
-            try:
-                checkpoints.last(journey)
-            except SaveError as failure:
-                error.add_note(f"also: {failure}")
-            raise
+            return error
+    return None
 
 
 @dataclasses.dataclass
@@ -155,7 +179,7 @@ class _Pace:
 def _chunk(advance: Callable, journey: Journey, data: Any, pace: _Pace, most: int) -> int:
     """Advances by some steps, to the end of the epoch at most; returns the position in it."""
     begin = time.perf_counter()
-    limit = jnp.int32(min(pace.limit, most))
+    limit = jnp.int32(min(largest(pace.limit), most))
     journey.train_state, journey.sums, look = advance(
         journey.train_state, journey.sums, data, jnp.int32(len(journey.records)), limit
     )

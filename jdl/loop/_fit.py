@@ -40,6 +40,9 @@ def fit(
     signal ends it at once. When a checkpoint can't be written, such as on a full disk, training goes on with a warning, and the
     next one is tried when it is due.
 
+    In a job of several processes, after `parallel.start`, all of them make the same call, with a run over the devices of all
+    (`parallel.over`) and a folder that all see. The first writes it, calls the callbacks and shows progress.
+
     Args:
       run: what to do, from `train.run`.
       data: a tree of arrays with one first axis, that of samples; put on the device once.

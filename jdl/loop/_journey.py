@@ -8,6 +8,7 @@ import numpy as np
 
 from jdl.checkpoint._arrays import HostArray, place
 from jdl.checkpoint._manifest import Manifest
+from jdl.checkpoint._together import fetched
 from jdl.train import TrainState
 
 
@@ -41,7 +42,7 @@ class Journey:
     def finish_epoch(self, measured: dict[str, Any]) -> None:
         """Records an epoch: means of its steps, and what evaluation gave."""
         self.seconds = time.perf_counter() - self._start
-        means = {f"train/{name}": np.asarray(value) / self.steps for name, value in self.sums.items()}
+        means = {f"train/{name}": fetched(value) / self.steps for name, value in self.sums.items()}
         measured = {f"evaluate/{name}": value for name, value in measured.items()}
         self.records.append({"epoch": len(self.records) + 1, "step": self.step, "seconds": self.seconds} | means | measured)
         self.sums, self.steps, self.epoch_is_over = self._zeros, 0, False

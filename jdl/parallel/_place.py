@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jdl.checkpoint._together import laid
 from jdl.parallel._rules import Rule, Specs, blanket, check_mesh, fits, resolve
 
 
@@ -50,7 +51,7 @@ def place(tree: Any, mesh: Mesh, rules: Rule = PartitionSpec()) -> Any:
     def put(leaf: Any, sharding: NamedSharding) -> Any:
         if isinstance(leaf, jax.ShapeDtypeStruct):
             return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-        return jax.device_put(leaf, sharding, may_alias=False)  # a step may donate the one and not the other
+        return laid(leaf, sharding)  # never an alias: a step may donate the one and not the other
 
     return jax.tree.map(put, tree, shardings(tree, mesh, rules))
 
