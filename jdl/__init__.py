@@ -21,6 +21,7 @@ from jdl import report as report
 from jdl import search as search
 from jdl import train as train
 from jdl.layer import Layer as Layer
+from jdl.loop import HostData as HostData
 from jdl.loop import Sweep as Sweep
 from jdl.loop import cross_validate as cross_validate
 from jdl.loop import fit as fit

@@ -162,7 +162,8 @@ def main(arguments: dict) -> None:
     data = rng.normal(size=(85, 4)).astype(np.float32), rng.normal(size=(85, 1)).astype(np.float32)
     model = L.chain(L.dense(arguments.get("width", 8)), L.batch_norm(), jax.nn.relu, L.dropout(0.2), L.dense(1))
     objective = train.objective(model, losses.mean_squared_error)
-    step = train.step(objective, optax.adam(optax.cosine_decay_schedule(0.01, 200)))
+    step = train.step(objective, optax.adam(optax.cosine_decay_schedule(0.01, 200)), gradient=train.accumulate(2))
+    step = train.augment(step, lambda key, batch: (batch[0] + 0.1 * jax.random.normal(key, batch[0].shape), batch[1]))
     run = train.run(train.average(step, 0.9), batch_size=arguments.get("batch_size", 8))
     evaluate = train.evaluate(objective, data)
 

@@ -3,8 +3,8 @@
     python tests/worker.py '{"place": ["127.0.0.1:1234", 2, 0], "runs": [{"folder": "runs/x"}], "cache": "...", ...}'
 
 It trains each of the runs, and prints a line of JSON for each: losses, and digests of all that a run decides. A run with `own`
-gets its data from all processes, each of which has only some. At step `at` of the first one, something may happen to it: `number`,
-that signal; `error`, that message of an exception.
+gets its data from all processes, each of which has only some; one with `host` reads them as it goes. At step `at` of the first one,
+something may happen to it: `number`, that signal; `error`, that message of an exception.
 """
 
 import functools
@@ -13,19 +13,24 @@ import os
 import sys
 
 
-def problem(mesh, part=slice(None), own=False):
+def problem(mesh, part=slice(None), own=False, host=False):
     """A run, and its data."""
     import jax
     import numpy as np
     import optax
     from sklearn.datasets import load_digits
 
+    import jdl
     from jdl import layers as L
     from jdl import losses, parallel, train
 
     images, labels = load_digits(return_X_y=True)
     data = (images[:400] / 16).astype(np.float32), labels[:400].astype(np.int32)
-    data = parallel.from_processes(jax.tree.map(lambda a: a[part], data), mesh) if own else parallel.place(data, mesh)
+    if host:
+        images, labels = data
+        data = jdl.HostData(lambda indices: (images[indices], labels[indices]), size=400, batch_size=40, ahead=3)
+    else:
+        data = parallel.from_processes(jax.tree.map(lambda a: a[part], data), mesh) if own else parallel.place(data, mesh)
     model = L.chain(L.dropout(0.2), L.dense(12))
     step = train.step(train.objective(model, losses.cross_entropy), optax.sgd(0.1, momentum=0.9))
     return train.run(parallel.over(step, mesh, parallel.fully_sharded("data")), batch_size=40), data
@@ -67,7 +72,8 @@ def main(arguments: dict) -> None:
     samples = 400 // job.count
     part = slice(samples * job.index, samples * (job.index + 1))
     for settings in arguments["runs"]:
-        train_state, history, events = fit(*problem(mesh, part, settings.get("own", False)), settings["folder"])
+        run, data = problem(mesh, part, settings.get("own", False), settings.get("host", False))
+        train_state, history, events = fit(run, data, settings["folder"])
         found = digests(parallel.place(train_state, mesh), history)
         print(json.dumps({"losses": history["train/loss"].tolist(), "events": events, "digests": found}), flush=True)
 

@@ -16,6 +16,7 @@ from jdl.checkpoint import Every, SaveError, _files
 from jdl.checkpoint._together import fetched, first, largest
 from jdl.loop._about import write_about, write_end
 from jdl.loop._checkpoints import Checkpoints, opened
+from jdl.loop._feed import Feed, fed
 from jdl.loop._journey import Journey, history
 from jdl.loop._programs import Programs, abstract, owned
 from jdl.loop._progress import Progress
@@ -24,7 +25,6 @@ from jdl.loop._watchdog import watchdog
 from jdl.report import Event
 from jdl.report._logs import json_line
 from jdl.train import TrainState
-from jdl.train._run import rows
 
 _CHUNK = 1.0  # seconds between two looks at the device
 
@@ -47,20 +47,20 @@ def drive(
     config: Mapping[str, Any] | None = None,
 ) -> tuple[TrainState, History]:
     """What `fit` says that it does; `prepare(train_state, data)` lowers its programs, `config` goes into the folder."""
-    size = rows(data)
-    data = jax.tree.map(jnp.asarray, data)
+    feed = fed(data, epochs)
     folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(feed)
         caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
-        bar = stack.enter_context(Progress(epochs, size, shown=progress and first()))
+        bar = stack.enter_context(Progress(epochs, feed.size, shown=progress and first()))
         watched = stack.enter_context(watchdog(watch))
-        journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
+        journey = checkpoints.restore(lambda: abstract(init, key, feed.sample)) or Journey(owned(init(key, feed.sample)))
         stack.enter_context(_located(journey))
 
         start = time.perf_counter()
-        lowered = prepare(journey.train_state, data)
-        checkpoints.identify(key, data, lowered)
+        lowered = prepare(journey.train_state, feed.at(journey)[0])
+        checkpoints.identify(key, feed.identity, lowered)
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
         write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}))
@@ -76,8 +76,8 @@ def drive(
         while compiled and more():
             advance, measure = compiled
             with watched(f"a chunk of steps from step {journey.step}"):
-                position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
-            bar.show(len(journey.records) + position / size)
+                _chunk(advance, journey, feed, pace, checkpoints.limit(journey.step))
+            bar.show(len(journey.records) + journey.position / feed.size)
             if journey.epoch_is_over:
                 with watched(f"evaluation after step {journey.step}"):
                     journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
@@ -176,14 +176,14 @@ class _Pace:
         self.limit = max(1, min(10 * self.limit, int(steps * _CHUNK / seconds)))
 
 
-def _chunk(advance: Callable, journey: Journey, data: Any, pace: _Pace, most: int) -> int:
-    """Advances by some steps, to the end of the epoch at most; returns the position in it."""
+def _chunk(advance: Callable, journey: Journey, feed: Feed, pace: _Pace, most: int) -> None:
+    """Advances by some steps, to the end of the epoch at most."""
     begin = time.perf_counter()
-    limit = jnp.int32(min(largest(pace.limit), most))
+    data, left = feed.at(journey)
+    limit = jnp.int32(min(largest(pace.limit), most, left))
     journey.train_state, journey.sums, look = advance(
         journey.train_state, journey.sums, data, jnp.int32(len(journey.records)), limit
     )
     journey.epoch_is_over, taken, position, step = jax.device_get(look)
     pace.learn(int(taken), time.perf_counter() - begin)
-    journey.steps, journey.step = journey.steps + int(taken), int(step)
-    return 0 if journey.epoch_is_over else position
+    journey.steps, journey.step, journey.position = journey.steps + int(taken), int(step), int(position)

@@ -12,6 +12,7 @@ from jdl.checkpoint import Every, every
 from jdl.functional import _check
 from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
+from jdl.loop._feed import HostData
 from jdl.loop._programs import of_members, programs
 from jdl.train import Run, TrainState
 
@@ -45,7 +46,7 @@ def fit(
 
     Args:
       run: what to do, from `train.run`.
-      data: a tree of arrays with one first axis, that of samples; put on the device once.
+      data: a tree of arrays with one first axis, that of samples, put on the device once; or, for one key, a `jdl.HostData`.
       key: a typed key, or an array of them `(members,)`.
       epochs: passes over the data; a run that is over goes on if there are more than before.
       evaluate: from a train state (of one member) to named scalars, after every epoch; see `train.evaluate`.
@@ -68,7 +69,8 @@ def fit(
 
     Raises:
       TypeError: if `key` is not typed, or a callback not callable.
-      ValueError: if `epochs` or `watchdog` is not positive, or fewer epochs than are over, or the data don't fit the run.
+      ValueError: if `epochs` or `watchdog` is not positive, or fewer epochs than are over, or the data don't fit the run;
+        or they are `jdl.HostData`, and there are several keys.
       FileExistsError: if the folder holds another run: another key, model or batch size, other data or metrics; nothing is
         overwritten.
       checkpoint.FolderInUse: if somebody else writes there.
@@ -89,6 +91,8 @@ def fit(
     _check.positive("fit", epochs=epochs)
     if not _check.is_key(key) or key.ndim > 1 or key.size == 0:
         raise TypeError(f"fit: key must be jax.random.key(0) or an array of such keys, got {_check.describe(key)}")
+    if key.ndim and isinstance(data, HostData):
+        raise ValueError("fit: HostData is read in the order of one key, got several; each member has an order of its own")
     if watchdog is not None:
         _check.above_zero("fit", watchdog=watchdog)
     if wrong := [callback for callback in callbacks if not callable(callback)]:

@@ -21,6 +21,7 @@ class Journey:
       sums: of metrics since the epoch began.
       steps: taken since the epoch began.
       step: taken since the run began.
+      position: in the epoch, of the next sample.
       records: of the epochs that are over.
       seconds: that running took before this call.
       epoch_is_over: whether the train state is at the end of an epoch that has no record yet.
@@ -30,6 +31,7 @@ class Journey:
     sums: dict[str, Any] = dataclasses.field(default_factory=dict)
     steps: int = 0
     step: int = 0
+    position: int = 0
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     epoch_is_over: bool = False
@@ -78,4 +80,5 @@ def restored(template: TrainState, manifest: Manifest, arrays: dict[str, HostArr
     epochs = len(next(iter(columns.values()), ()))
     records = [{name: column[i] for name, column in columns.items()} for i in range(epochs)]
     sums = {name: array.data for name, array in parts["sums"].items()}
-    return Journey(train_state, sums, manifest.info["steps"], manifest.step, records, manifest.info["seconds"])
+    position = int(arrays["train_state/position"].data.max())
+    return Journey(train_state, sums, manifest.info["steps"], manifest.step, position, records, manifest.info["seconds"])

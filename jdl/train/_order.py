@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jdl.layer import derive
+
 _ROUNDS = 6
 
 
@@ -45,6 +47,11 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
     first = permute(positions.astype(jnp.uint32))
     again = lambda x: jnp.where(x >= size, permute(x), x)
     return jax.lax.while_loop(lambda x: (x >= size).any(), again, first).astype(jnp.int32)
+
+
+def of_epoch(key: jax.Array, epoch: int | jax.Array) -> jax.Array:
+    """The key of an epoch's order, for the key of a train state."""
+    return derive(key, "order", epoch)
 
 
 def _mix(x: jax.Array) -> jax.Array:

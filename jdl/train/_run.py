@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.layer import derive
-from jdl.train._order import shuffled
+from jdl.train._order import of_epoch, shuffled
 from jdl.train._state import TrainState
 from jdl.train._step import Step
+from jdl.train._window import Window
 
 _MEMBERS = "jdl members"  # the axis of a population
 
@@ -63,14 +63,20 @@ def run(step: Step, *, batch_size: int) -> Run:
             raise TypeError(
                 f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init"
             )
+        data = _in_a_row(data, batch_size) if isinstance(data, Window) else data
         if batch_size > rows(data):
             raise ValueError(f"run: batch_size {batch_size} is larger than the data, {rows(data)} samples")
         return step.init(key, data)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("run", steps=steps)
-        size = rows(data)
-        return in_order(step, lambda key, at: shuffled(key, at, size), size, batch_size, train_state, data, steps)
+        if isinstance(data, Window):
+            start, size, data = data.start, data.size, _in_a_row(data, batch_size)
+            choose = lambda key, at: at - start
+        else:
+            size = rows(data)
+            choose = lambda key, at: shuffled(key, at, size)
+        return in_order(step, choose, size, batch_size, train_state, data, steps)
 
     return Run(init, advance)
 
@@ -78,7 +84,7 @@ def run(step: Step, *, batch_size: int) -> Run:
 def in_order(
     step: Step,
     choose: Callable[[jax.Array, jax.Array], jax.Array],
-    size: int,
+    size: int | jax.Array,
     batch_size: int,
     train_state: TrainState,
     data: Any,
@@ -88,7 +94,7 @@ def in_order(
 
     def one(train_state: TrainState, _: None):
         positions = train_state.position + jnp.arange(batch_size)
-        indices = choose(derive(train_state.key, "order", train_state.epoch), positions)
+        indices = choose(of_epoch(train_state.key, train_state.epoch), positions)
         batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
         train_state, metrics = step.update(train_state, batch)
         position = train_state.position + batch_size
@@ -96,6 +102,13 @@ def in_order(
         return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
 
     return jax.lax.scan(one, train_state, length=steps)
+
+
+def _in_a_row(window: Window, batch_size: int) -> Any:
+    """The samples of a window along one axis."""
+    if any(a.shape[1] != batch_size for a in jax.tree.leaves(window.batches)):
+        raise ValueError(f"run: batch_size is {batch_size}, the data come in batches {_check.describe(window.batches)}")
+    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), window.batches)
 
 
 def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any] | None = None, *, exact: bool = False) -> Run:
