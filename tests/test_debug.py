@@ -195,3 +195,21 @@ def test_the_largest_batch_fits(monkeypatch):
             jdl.largest_batch_size(make_run, data)
     with pytest.raises(MemoryError, match=r"largest_batch_size: one sample takes [\d,]+ bytes, there are 10"):
         jdl.largest_batch_size(make_run, data, room=10)
+
+
+def test_a_profile_says_which_layer_takes_the_time(key, tmp_path):
+    """Of two dense layers, one has three hundred times the work of the other; a loop is not counted besides what is in it."""
+    data = np.ones((256, 512), np.float32), np.ones((256, 4), np.float32)
+    model = L.chain(wide=L.dense(512), narrow=L.chain(L.dense(4), jnp.sin))
+    objective = train.objective(model, losses.mean_squared_error)
+    run = train.run(train.step(objective, optax.sgd(0.1)), batch_size=128)
+    found = debug.profile(run, run.init(key, data), data, tmp_path, steps=4)
+    places = {place: sum(row.seconds for row in found.rows if row.place == place) for place in {row.place for row in found.rows}}
+    assert {"", "forward wide", "backward wide", "forward narrow/0", "backward narrow/0"} <= set(places)
+    assert places["forward wide"] > places["forward narrow/0"] > 0
+    assert not {row.operation for row in found.rows} & {"while", "scan", "closed_call"}
+    products = {row.place: row.calls for row in found.rows if row.operation == "dot_general" and "wide" in row.place}
+    assert products == {"forward wide": 1, "backward wide": 1}
+    assert "forward wide" in str(found) and list(tmp_path.glob("**/*.xplane.pb"))
+    with pytest.raises(ValueError, match="profile: steps must be a positive integer, got 0"):
+        debug.profile(run, run.init(key, data), data, tmp_path, steps=0)

@@ -102,12 +102,12 @@ def _origin(equation: Any, names: str, given: Sequence[Value], array: Any, seen:
     others = [value.origin for value in given if value.origin]
     operands = " and ".join(_range(value.array) for value in given)
     line = source_info_util.summarize(equation.source_info)
-    here = Origin(_place(names), f"{equation.primitive.name} of {operands}", text, line, next(iter(others), None))
+    here = Origin(place_of(names), f"{equation.primitive.name} of {operands}", text, line, next(iter(others), None))
     seen.append(here)
     return alike[0] if alike else here
 
 
-def _place(names: str) -> str:
+def place_of(names: str) -> str:
     """The pass and the path of a layer, from the scopes that `jax.named_scope` and JAX's transforms leave."""
     once = re.sub(r"transpose\(([^/]+)\)/\1(?=/|$)", r"transpose(\1)", names)  # rematerialised: the scope is there twice
     path = re.sub(r"rematted_computation|\w+\(|\)", "", once)
