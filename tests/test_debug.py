@@ -207,7 +207,7 @@ def test_a_profile_says_which_layer_takes_the_time(key, tmp_path):
     places = {place: sum(row.seconds for row in found.rows if row.place == place) for place in {row.place for row in found.rows}}
     assert {"", "forward wide", "backward wide", "forward narrow/0", "backward narrow/0"} <= set(places)
     assert places["forward wide"] > places["forward narrow/0"] > 0
-    assert not {row.operation for row in found.rows} & {"while", "scan", "closed_call"}
+    assert sum(row.seconds for row in found.rows if row.operation == "while") < 0.5 * sum(places.values())
     products = {row.place: row.calls for row in found.rows if row.operation == "dot_general" and "wide" in row.place}
     assert products == {"forward wide": 1, "backward wide": 1}
     assert "forward wide" in str(found) and list(tmp_path.glob("**/*.xplane.pb"))

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,13 +101,12 @@ def profile(run: Run, train_state: TrainState, data: Any, folder: str | Path, *,
         jax.block_until_ready(compiled(train_state, data))
         seconds = time.perf_counter() - start
     places = _places(compiled.as_text() or "")
-    calls, times = Counter(), Counter()
+    spent: dict[tuple[str, str], list[float]] = {}
     for name, duration in _operations(Path(folder)):
         if place := places.get(name):
-            calls[place] += 1
-            times[place] += duration
-    rows = [Cost(*place, calls[place] / steps, 1e-9 * spent / steps) for place, spent in times.most_common()]
-    return Profile(seconds / steps, tuple(rows), Path(folder))
+            spent.setdefault(place, []).append(1e-9 * duration)
+    rows = [Cost(place, operation, len(each) / steps, sum(each) / steps) for (place, operation), each in spent.items()]
+    return Profile(seconds / steps, tuple(sorted(rows, key=lambda row: -row.seconds)), Path(folder))
 
 
 def _places(program: str) -> dict[str, tuple[str, str] | None]:
