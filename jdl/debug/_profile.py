@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,11 +119,11 @@ def _places(program: str) -> dict[str, tuple[str, str] | None]:
     return found
 
 
-def _operations(folder: Path) -> Iterator[tuple[str, float]]:
+def _operations(folder: Path) -> list[tuple[str, float]]:
     """Names and nanoseconds of all instructions in the newest trace."""
     trace = max(folder.glob("**/*.xplane.pb"), key=lambda path: path.stat().st_mtime)
-    for plane in jax.profiler.ProfileData.from_file(str(trace)).planes:
-        for line in plane.lines:
-            for event in line.events:
-                if name := dict(event.stats).get("hlo_op"):
-                    yield str(name), event.duration_ns
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # jaxlib warns as it makes types, and aborts where that is an error
+        lines = [line for plane in jax.profiler.ProfileData.from_file(str(trace)).planes for line in plane.lines]
+        events = [(dict(event.stats).get("hlo_op"), event.duration_ns) for line in lines for event in line.events]
+    return [(str(name), duration) for name, duration in events if name]
