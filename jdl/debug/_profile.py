@@ -16,7 +16,7 @@ from jdl.train import Run, TrainState
 _SHOWN = 30  # rows of a printed table
 _INSTRUCTION = re.compile(r'%?([\w.-]+) = .*? ([\w-]+)\(.*?op_name="([^"]*)"')
 _HOLDS_OTHERS = {"while", "call", "conditional"}  # their time is that of what they hold
-_NOT_SCOPES = re.compile(r"while|body|cond|closed_call|checkpoint|branch_\d+_fun|jit\(.*\)")
+_NOT_SCOPES = re.compile(r"while|body|cond|closed_call|eval_jaxpr|checkpoint|branch_\d+_fun|jit\(.*\)")
 
 
 class Cost(NamedTuple):
