@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -668,6 +669,39 @@ def test_a_second_signal_ends_a_run_at_once(tmp_path, cache, number):
     begin = time.perf_counter()
     found = start(folder=str(tmp_path), cache=cache, epochs=4, signal=number, phase="train", again=2.0, faults={"slow": 300})
     assert found.returncode == -number and time.perf_counter() - begin < 250
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_at_any_time_loses_no_step(tmp_path, cache, seed, number):
+    """Fifty times, from the import to the save: before `fit` the process ends at once, later it says at which step it saved."""
+    rng = random.Random(seed)
+    arguments = {
+        "folder": str(tmp_path / "run"),
+        "cache": cache,
+        "epochs": 100_000,
+        "every": {"steps": 50},
+        "faults": {"slow": 0.2},
+    }
+    command = [sys.executable, "-W", "error", str(TRAINER), json.dumps(arguments)]
+    last, ended = 0, {"early": 0, "saved": 0, "no step": 0}
+    for _ in range(50):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+            time.sleep(rng.uniform(0, 12))
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=300)
+        told = re.search(r"fit: stopped, (step (\d+) is saved|no step yet)", errors)
+        assert process.returncode in ((143, -15) if number == signal.SIGTERM else (-2,)), errors
+        if told is None:
+            assert process.returncode == -number and "fit:" not in errors, errors
+        ended["early" if told is None else "saved" if told[2] else "no step"] += 1
+        saved = checkpoint.steps(tmp_path / "run" / "checkpoints") if (tmp_path / "run" / "checkpoints").exists() else []
+        step = saved[-1].step if saved else 0
+        assert step >= last and (told is None or not told[2] or int(told[2]) == step), (errors, saved)
+        assert not saved or checkpoint.verify(tmp_path / "run" / "checkpoints", step) is None
+        last = step
+    print(ended, "last step", last)
+    assert last > 0
 
 
 # Weights for others
