@@ -684,10 +684,13 @@ def test_a_signal_at_any_time_loses_no_step(tmp_path, cache, seed, number):
         "faults": {"slow": 0.2},
     }
     command = [sys.executable, "-W", "error", str(TRAINER), json.dumps(arguments)]
+    begin = time.perf_counter()
+    start(**arguments | {"folder": str(tmp_path / "short"), "epochs": 3})
+    short = time.perf_counter() - begin
     last, ended = 0, {"early": 0, "saved": 0, "no step": 0}
     for _ in range(50):
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-            time.sleep(rng.uniform(0, 12))
+            time.sleep(rng.uniform(0, 2 * short))
             process.send_signal(number)
             _, errors = process.communicate(timeout=300)
         told = re.search(r"fit: stopped, (step (\d+) is saved|no step yet)", errors)
