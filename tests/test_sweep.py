@@ -12,6 +12,7 @@ import pytest
 import jdl
 from jdl import layers as L
 from jdl import losses, search, train
+from jdl.loop import _about
 from jdl.loop._blocks import block_size
 
 DATA = np.linspace(-1, 1, 40).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 40).reshape(-1, 1).astype("float32")
@@ -98,6 +99,25 @@ def test_a_sweep_goes_on_from_its_folder(tmp_path, whole):
     found = sweep(seeds=2, hyperparameters=RATES, folder=tmp_path, block=4)
     chex.assert_trees_all_equal(found.groups[0][1].params, whole.groups[0][1].params)
     assert found.history["train/loss"].shape == (2, 4, 2)
+
+
+def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeypatch):
+    """A default that follows free memory is kept with the sweep; another number of members is refused, and changes nothing."""
+    again = functools.partial(sweep, seeds=4, hyperparameters={"learning_rate": [0.1]}, folder=tmp_path, epochs=1)
+    monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 2)
+    first = again()
+    monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 4)
+    np.testing.assert_array_equal(again().history["train/loss"], first.history["train/loss"])
+    before = (tmp_path / "sweep.json").read_bytes()
+    with pytest.raises(FileExistsError, match=r"sweep\.json is of blocks of 2; give block=2, or another folder"):
+        again(block=3)
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_the_first_process_alone_writes_what_a_sweep_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    _about.write_sweep(tmp_path / "sweep", {"a": [1]}, 1, [[0]])
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_another_sweep_s_folder(tmp_path):

@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from jdl.checkpoint import _files
+from jdl.checkpoint._together import first, largest
 from jdl.loop._described import described
 from jdl.loop._programs import Programs, bytes_planned
 
@@ -59,8 +60,10 @@ def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
 def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int, groups: Sequence[Sequence[int]]) -> None:
     """Writes which member of which block has which setting: `group-0/members-0` and so on hold settings in this order.
 
-    Raises FileExistsError if the folder is another sweep's, or the file somebody else's.
+    The first process does. Raises FileExistsError if the folder is another sweep's, or the file somebody else's.
     """
+    if not first():
+        return
     os.makedirs(folder, exist_ok=True)
     shown = {name: [described(value) for value in values] for name, values in settings.items()}
     ours, path = {"settings": shown, "seeds": seeds, "groups": groups}, folder / "sweep.json"
@@ -70,6 +73,30 @@ def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int,
             raise FileExistsError(f"sweep: {path} is of other {differs[0]}; give another folder, nothing was overwritten")
     else:
         _write(path, ours)
+
+
+def block_of(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
+    """How many members a group of a sweep trains at once: as many as when it was begun, or else as given, or chosen.
+
+    What is chosen follows the memory that is free, and the folders of blocks follow from it: so `sweep.json` keeps it. The first
+    process decides. Raises FileExistsError if another number is given.
+    """
+    return largest(_first_s_block(folder, given, choose) if first() else 0)
+
+
+def _first_s_block(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
+    if folder is None:
+        return given or choose()
+    path = folder.parent / "sweep.json"
+    about = _read(path)
+    blocks = about.get("blocks", {})
+    begun = blocks.get(folder.name)
+    if begun and given and begun != given:
+        raise FileExistsError(f"sweep: {path} is of blocks of {begun}; give block={begun}, or another folder")
+    size = begun or given or choose()
+    if not begun and not folder.exists():  # a folder from before this was kept doesn't say how it was begun
+        _write(path, about | {"blocks": blocks | {folder.name: size}})
+    return size
 
 
 def environment() -> dict[str, Any]:

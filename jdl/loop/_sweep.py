@@ -12,7 +12,7 @@ import numpy as np
 from jdl import train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
-from jdl.loop._about import write_sweep
+from jdl.loop._about import block_of, write_sweep
 from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
@@ -114,7 +114,8 @@ def sweep(
         traced are given by keyword, the others are in `train_state.hyperparameters`.
       folder: where each block has a folder of its own, as that of `fit`, from which the same call goes on.
       checkpoint: as in `fit`.
-      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans.
+      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans, or as many as
+        when the sweep in the folder was begun.
       exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
       callbacks: as in `fit`, told of each block, one after the other.
       progress: whether to show a progress bar for each block.
@@ -126,8 +127,8 @@ def sweep(
       ValueError: if hyperparameters differ in length, or a size is not positive.
       TypeError: if `seeds` is neither a number nor typed keys.
       MemoryError: if not even two members fit.
-      FileExistsError: if the folder holds another sweep: other hyperparameters or seeds, or what `fit` names; nothing is
-        overwritten.
+      FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
+        is overwritten.
 
     Example:
       >>> import jax.numpy as jnp, optax, jdl
@@ -184,7 +185,7 @@ class _Group(NamedTuple):
             return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
 
         planned = lambda size: bytes_planned(lowered(size))
-        size = min(block, members) if block else block_size(members, planned, free_bytes(data))
+        size = block_of(folder, block and min(block, members), lambda: block_size(members, planned, free_bytes(data)))
         parts = []
         for start in range(0, members, size):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
