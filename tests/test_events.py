@@ -18,8 +18,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 import jdl
 from jdl import checkpoint, losses, report, train
 from jdl import layers as L
-from jdl.loop import _progress, _watchdog
+from jdl.loop import _about, _progress, _watchdog
 from jdl.loop._described import described
+from jdl.loop._programs import Programs
 from jdl.report._tensorboard import crc32c
 
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -252,6 +253,7 @@ def test_logs_survive_a_kill(tmp_path):
 def test_the_folder_says_how_it_was_made(key, tmp_path):
     fit(key, 1, tmp_path)
     fit(key, 2, tmp_path)
+    fit(key, 2, tmp_path)  # which is over, and starts nothing
     config = json.loads((tmp_path / "config.json").read_text())["called with"]
     assert config["epochs"] == 2 and config["run"]["batch_size"] == 8
     assert config["data"] == ["float32[24, 1]", "float32[24, 1]"] and config["checkpoint"]["seconds"] == 300
@@ -264,10 +266,15 @@ def test_the_folder_says_how_it_was_made(key, tmp_path):
     assert second["end"]["compile_seconds"] > 0 and second["end"]["host_peak_bytes"] > 1e7
 
 
-def test_a_config_of_somebody_else_stays(key, tmp_path):
-    (tmp_path / "config.json").write_text('{"mine": 1}')
-    fit(key, 1, tmp_path)
-    assert (tmp_path / "config.json").read_text() == '{"mine": 1}'
+@pytest.mark.parametrize("mine", ['{"mine": 1}', '{"starts": 3}', '{"starts": [1]}', "[1]", "mine", None])
+def test_files_of_somebody_else_stay(tmp_path, mine):
+    """Whatever is in them, and folders of their names too."""
+    files = [tmp_path / name for name in ("config.json", "environment.json")]
+    for file in files:
+        file.mkdir() if mine is None else file.write_text(mine)
+    _about.write_about(tmp_path, {"epochs": 1}, 0, starts=True)
+    _about.write_end(tmp_path, Programs({}, {}, str, lambda: (None, None)), 0.0)
+    assert all(file.is_dir() if mine is None else file.read_text() == mine for file in files)
 
 
 def test_a_function_is_described_by_what_it_closes_over():

@@ -31,15 +31,15 @@ _FLAGS = (
 )
 
 
-def write_about(folder: Path, config: Mapping[str, Any], step: int) -> None:
-    """Writes what the run was called with, and adds this start to those before. A `config.json` of somebody else stays as it is."""
+def write_about(folder: Path, config: Mapping[str, Any], step: int, *, starts: bool) -> None:
+    """Writes what the run was called with, and adds this start to those before, if it starts. Files of somebody else stay."""
     os.makedirs(folder, exist_ok=True)
     path = folder / "config.json"
     if not path.exists() or "called with" in _read(path):
         _write(path, {"called with": config})
     path = folder / "environment.json"
-    starts = _read(path).get("starts", [])
-    _write(path, {"starts": [*starts, {"step": step} | environment()]})
+    if starts and (before := _starts(path)) is not None:
+        _write(path, {"starts": [*before, {"step": step} | environment()]})
 
 
 def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
@@ -53,8 +53,8 @@ def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
         "host_peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     with contextlib.suppress(OSError):
-        *before, last = _read(path).get("starts", [{}])
-        _write(path, {"starts": [*before, last | {"end": end}]})
+        if there := _starts(path):
+            _write(path, {"starts": [*there[:-1], there[-1] | {"end": end}]})
 
 
 def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int, groups: Sequence[Sequence[int]]) -> None:
@@ -136,11 +136,19 @@ def _version(name: str) -> str:
     return "unknown"
 
 
+def _starts(path: Path) -> list[dict[str, Any]] | None:
+    """The starts so far; None if the file is somebody else's."""
+    if not path.exists():
+        return []
+    found = _read(path).get("starts")
+    return found if isinstance(found, list) and all(isinstance(start, dict) for start in found) else None
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """An older file; nothing where there is none, or one that is not JSON's object."""
+    """An older file; nothing where there is none, or what is not JSON's object."""
     try:
         found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -63,10 +63,11 @@ def drive(
         checkpoints.identify(key, data, lowered)
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
-        write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}))
         stopped = lambda: largest(caught() or 0)
         more = lambda: len(journey.records) < epochs and not stopped()
-        compiled = lowered.compile() if more() else None
+        starts = more()
+        write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}), starts=starts)
+        compiled = lowered.compile() if starts else None
         compile_seconds = time.perf_counter() - start
 
         tell = functools.partial(_tell, callbacks, checkpoints, journey, folder)
@@ -122,11 +123,13 @@ def _carries(result: tuple[TrainState, History]) -> Iterator[None]:
         raise
 
 
-def _opened_folder(folder: Path | None, journey: Journey, config: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+def _opened_folder(
+    folder: Path | None, journey: Journey, config: Mapping[str, Any], *, starts: bool
+) -> Callable[[Mapping[str, Any]], None]:
     """Writes what a folder holds from the beginning; gives what adds a record. The first process does, if there is a folder."""
     if folder is None or not first():
         return lambda record: None
-    write_about(folder, config, journey.step)
+    write_about(folder, config, journey.step, starts=starts)
     add = _files.grow(folder / "metrics.jsonl", b"".join(map(json_line, journey.records)))
     return lambda record: add(json_line(record))
 
