@@ -90,6 +90,20 @@ def test_an_error_in_a_callback_loses_nothing(key, tmp_path):
     assert bits(resumed) == bits(fit(key, 4)[0]) and history["epoch"].tolist() == [1, 2, 3, 4]
 
 
+def test_an_error_at_the_start_or_the_end_loses_nothing_without_checkpoints(key, tmp_path):
+    """At the start, the same folder will do once the callback is mended; at the end, the error has what was trained."""
+
+    def fails(event):
+        if event.kind == kind:
+            raise ZeroDivisionError("mine")
+
+    for kind in ("start", "end"):
+        with pytest.raises(ZeroDivisionError) as error:
+            fit(key, 1, tmp_path, checkpoint=None, callbacks=[fails])
+    train_state, history = error.value.result
+    assert bits(train_state) == bits(fit(key, 1)[0]) and history["step"].tolist() == [3]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

@@ -63,7 +63,7 @@ class Checkpoints:
         if self._saver is not None and path.exists():
             if difference := _difference(_read(path), ours):
                 raise self._another(difference)
-        elif metrics.exists() and self._saved is None:
+        elif metrics.exists() and metrics.stat().st_size and self._saved is None:  # empty: a run that had no epoch
             raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
         elif self._saver is not None:
             files.write(path, json.dumps(ours, indent=1).encode() + b"\n")

@@ -96,7 +96,8 @@ def drive(
             tell("checkpoint")
         if folder is not None and compiled and first():
             write_end(folder, lowered, compile_seconds)
-        tell("end")
+        with _carries(result):
+            tell("end")
         if number := stopped():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
     return result
@@ -115,11 +116,11 @@ def _located(journey: Journey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _carries(result: tuple[TrainState, History]) -> Iterator[None]:
-    """What can't be saved is not lost."""
+    """What can't be saved, or told of, is not lost: the error has it."""
     try:
         yield
-    except SaveError as error:
-        error.result = result
+    except Exception as error:
+        vars(error)["result"] = result
         raise
 
 
