@@ -21,6 +21,7 @@ from jdl import layers as L
 from jdl.loop import _about, _progress, _watchdog
 from jdl.loop._described import described
 from jdl.loop._programs import Programs
+from jdl.report import _logs
 from jdl.report._tensorboard import crc32c
 
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -240,6 +241,13 @@ def test_members_are_runs_of_their_own(tmp_path):
     log(event._replace(kind="epoch", records=(record,)))
     found = [read_board(tmp_path / "board" / str(member))[0].summary.value[0].simple_value for member in range(3)]
     np.testing.assert_array_equal(found, [0.5, np.nan, np.inf])
+
+
+def test_vectors_are_no_members():
+    """Neither those of a single run, nor those of a population that has as many members as they have entries."""
+    of = lambda record: list(_logs.by_member({"epoch": 1, **record}))
+    assert of({"train/loss": 0.5, "evaluate/per_class": np.ones(3)}) == [{"epoch": 1, "train/loss": 0.5}]
+    assert of({"evaluate/each": np.eye(2), "train/loss": np.array([1.0, 2.0])}) == [{"epoch": 1, "train/loss": x} for x in (1, 2)]
 
 
 def test_logs_survive_a_kill(tmp_path):

@@ -88,16 +88,16 @@ def log(path: str | Path, begin: Callable[[Path, Sequence[Record]], Add]) -> Cal
 
 
 def by_member(record: Record) -> Iterator[dict[str, Any]]:
-    """The record of each member, of numbers; what they share, such as the time, is in all of them, and matrices are in none."""
-    record = {name: value for name, value in record.items() if np.ndim(value) < 2}
-    shape = np.broadcast_shapes(*(np.shape(value) for value in record.values()))
+    """The record of each member, of numbers; what they share, such as the time, is in all of them, vectors and more in none."""
+    shape = members(record)
+    record = {name: value for name, value in record.items() if np.shape(value) == (shape if "/" in name else ())}
     columns = [np.broadcast_to(np.asarray(value), shape).ravel().tolist() for value in record.values()]
     return (dict(zip(record, values)) for values in zip(*columns))
 
 
-def has_members(record: Record) -> bool:
-    """Whether this is the record of a population."""
-    return any(np.ndim(value) == 1 for value in record.values())
+def members(record: Record) -> tuple[int, ...]:
+    """How many members a population has, `(members,)`, which is all that some metric of theirs has; `()` of a single run."""
+    return min((np.shape(value) for name, value in record.items() if "/" in name), key=len, default=())
 
 
 def _is_log(path: Path) -> bool:
@@ -113,7 +113,7 @@ def _rows(records: Sequence[Record], *, head: bool) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     for record in records:
         for member, own in enumerate(by_member(record)):
-            own |= {"member": member} if has_members(record) else {}
+            own |= {"member": member} if members(record) else {}
             if head:
                 writer.writerow(own)
                 head = False

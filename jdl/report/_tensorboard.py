@@ -9,7 +9,7 @@ import numpy as np
 
 from jdl.checkpoint import _files
 from jdl.report._event import Event
-from jdl.report._logs import Add, Record, by_member, has_members, log
+from jdl.report._logs import Add, Record, by_member, log, members
 
 
 def tensorboard_log(folder: str | Path) -> Callable[[Event], None]:
@@ -43,7 +43,7 @@ def tensorboard_log(folder: str | Path) -> Callable[[Event], None]:
         def add(record: Record) -> None:
             for member, own in enumerate(by_member(record)):
                 if len(writers) == member:
-                    place = folder / str(member) if has_members(record) else folder
+                    place = folder / str(member) if members(record) else folder
                     writers.append(_files.grow(place / name, beginning(zero)))
                 metrics = {name: value for name, value in own.items() if "/" in name}
                 writers[member](scalars(zero + own["seconds"], own["step"], metrics))
