@@ -158,6 +158,24 @@ def test_a_csv_log_overwrites_no_file_of_the_run_s_folder(key, tmp_path):
     assert (tmp_path / "metrics.csv").read_text() == "mine"
 
 
+def test_a_log_without_a_folder_has_all_blocks_of_a_sweep(tmp_path):
+    """As told of blocks of two, two and one: members are numbered through. What is no block is no part of it."""
+    logs = [report.csv_log(tmp_path / "metrics.csv"), report.tensorboard_log(tmp_path / "board")]
+    start, record = report.Event("start", 0, 0, (), None, dict), {"epoch": 1, "step": 200, "seconds": 1.0}
+    for losses_of in ([1.0, 2.0], [3.0, 4.0], 5.0):
+        for event in (start, start._replace(kind="epoch", records=({**record, "train/loss": np.array(losses_of)},))):
+            for log in logs:
+                log(event)
+    found = [(row["member"], row["train/loss"]) for row in rows(tmp_path / "metrics.csv")]
+    assert found == [(str(i), f"{i + 1}.0") for i in range(5)]
+    assert [read_board(tmp_path / "board" / str(i))[0].summary.value[0].simple_value for i in range(5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match=r"metrics\.csv is of a run with other metrics, .*'train/loss'\]; give another path"):
+        logs[0](start._replace(kind="epoch", records=(record,)))
+    for log in logs:
+        with pytest.raises(FileExistsError, match="exists already; give another path"):
+            log(start)
+
+
 def test_a_file_that_is_deleted_in_a_run_is_there_again_and_whole(key, tmp_path):
     def delete(event):
         if event.kind == "epoch" and event.epoch == 1:
