@@ -380,3 +380,27 @@ def test_without_a_limit_it_only_tells_once(monkeypatch, capfd):
             time.sleep(0.5)
     shown = capfd.readouterr().err
     assert shown.count("fit: stalled, a nap has taken") == 1 == shown.count("stalled") and "it is not ended" in shown
+
+
+STALLS = """
+import runpy, sys, time
+watchdog = runpy.run_path(sys.argv[1])["watchdog"]
+stuck = len(sys.argv) > 2
+print("kept", end="")
+with watchdog(0.2, saves=stuck) as watch, watch("a write"):
+    print("x" * 10**6) if stuck else time.sleep(50)
+"""
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_was_printed_is_kept_when_it_ends(stuck):
+    """It ends also if a write stalls, to a pipe that nobody reads. A checkpoint is promised where there are some."""
+    command = [sys.executable, "-E", "-c", STALLS, _watchdog.__file__, *["stuck"] * stuck]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.wait(30) == 124
+        finally:
+            process.kill()
+        told = process.stderr.read()
+        assert "fit: stalled, a write has taken" in told and ("newest checkpoint" in told) == stuck
+        assert stuck or process.stdout.read() == "kept"

@@ -51,10 +51,11 @@ def drive(
     data = jax.tree.map(jnp.asarray, data)
     folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
-        caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
+        saves = folder is not None and checkpoint is not None
+        caught = stack.enter_context(caught_signals(active=saves))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
         bar = stack.enter_context(Progress(epochs, size, shown=progress and first()))
-        watched = stack.enter_context(watchdog(watch))
+        watched = stack.enter_context(watchdog(watch, saves=saves))
         journey = checkpoints.restore(lambda: abstract(init, key, data)) or Journey(owned(init(key, data)))
         stack.enter_context(_located(journey))
 
