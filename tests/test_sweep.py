@@ -11,9 +11,10 @@ import pytest
 
 import jdl
 from jdl import layers as L
-from jdl import losses, search, train
-from jdl.loop import _about
+from jdl import losses, report, search, train
+from jdl.loop import _about, _sweep
 from jdl.loop._blocks import block_size
+from jdl.report import _found
 
 DATA = np.linspace(-1, 1, 40).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 40).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.chain(L.dense(4, bias=False), L.batch_norm(), jnp.tanh, L.dense(1)), losses.mean_squared_error)
@@ -61,6 +62,19 @@ def test_exact_members_are_runs_made_alone():
     alone, history = jdl.fit(make_run(jnp.float32(0.05)), DATA, jax.random.key(1), epochs=2, progress=False)
     chex.assert_trees_all_equal(params_of(found, 1, 1), jax.tree.map(np.asarray, alone.params))
     np.testing.assert_array_equal(found.history["train/loss"][:, 1, 1], history["train/loss"])
+
+
+def test_vectors_keep_their_axes():
+    """Two blocks of two settings, with two seeds each, of three epochs, and a metric of five entries; the table has numbers."""
+    values = np.arange(3 * 4 * 5).reshape(3, 4, 5)
+    parts = [({"evaluate/each": values[:, i : i + 2], "evaluate/first": values[:, i : i + 2, 0]}, 2) for i in (0, 2)]
+    history = _sweep._over_blocks(parts, (2, 2))
+    np.testing.assert_array_equal(history["evaluate/each"], values.reshape(3, 2, 2, 5))
+    table = jdl.Sweep({"rate": [0.1, 0.2]}, history, []).table()
+    assert set(table) == {"rate", *(f"evaluate/first {field}" for field in report.Interval._fields)}
+    assert table["evaluate/first mean"].shape == (2,)
+    alone = {name: a[:, :1] for name, a in history.items()} | {"epoch": np.arange(3)}
+    assert _found.found(jdl.Sweep({}, alone, [])).history["evaluate/each"].shape == (3, 2, 5)
 
 
 def test_a_hundred_settings_compile_once():

@@ -43,11 +43,11 @@ class Sweep(NamedTuple):
     def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
         """Hyperparameters and, of each metric's last value, mean over seeds, deviation, and the ends of an interval of the mean.
 
-        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it.
+        Metrics that are vectors or more are left out. A dict of columns with a row for each setting, as `pandas.DataFrame` takes it.
         """
         columns: dict[str, Any] = dict(self.settings)
         for name, values in self.history.items():
-            if "/" in name:
+            if "/" in name and values.ndim == 3:
                 found = interval(values[-1], confidence=confidence)
                 columns |= {f"{name} {field}": value for field, value in found._asdict().items()}
         return columns
@@ -252,7 +252,7 @@ def _over_blocks(parts: list[tuple[History, int]], shape: tuple[int, int]) -> Hi
     for name, values in first.items():
         if "/" in name:
             members = np.concatenate([history[name][:, :kept] for history, kept in parts], 1)
-            joined[name] = members.reshape(len(members), *shape)
+            joined[name] = members.reshape(len(members), *shape, *members.shape[2:])
         else:
             joined[name] = sum(history[name] for history, _ in parts) if "seconds" in name else values
     return joined
