@@ -1,6 +1,7 @@
 """Populations of settings and seeds."""
 
 import functools
+import json
 
 import chex
 import jax
@@ -126,6 +127,10 @@ def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeyp
     with pytest.raises(FileExistsError, match=r"sweep\.json is of blocks of 2; give block=2, or another folder"):
         again(block=3)
     assert (tmp_path / "sweep.json").read_bytes() == before
+    for start in (0, 2):  # each block says what the sweep was called with
+        config = json.loads((tmp_path / "group-0" / f"members-{start}" / "config.json").read_text())["called with"]
+        told = {"hyperparameters": {"learning_rate": [0.1]}, "seeds": 4, "data": ["float32[40, 1]"] * 2, "epochs": 1}
+        assert told.items() <= config.items() and config["make_run"].endswith("test_sweep.make_run")
 
 
 def test_the_first_process_alone_writes_what_a_sweep_is(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from jdl.checkpoint import Every, every
 from jdl.functional import _check
 from jdl.loop._about import block_of, write_sweep
 from jdl.loop._blocks import block_size, free_bytes
+from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
@@ -149,13 +150,16 @@ def sweep(
     groups, histories, alike = [], [], _alike(settings, size)
     if folder is not None:
         write_sweep(Path(folder), settings, len(keys), alike)
+    told = {"make_run": make_run, "data": data, "hyperparameters": settings, "seeds": seeds, "evaluate": evaluate}
+    told |= {"checkpoint": checkpoint}
+    config = {name: described(value) for name, value in told.items()} if folder is not None else {}
     for number, indices in enumerate(alike):
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
         varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
         group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
         measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
         place = None if folder is None else Path(folder) / f"group-{number}"
-        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress}
+        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress, "config": config}
         train_states, history = group.trained(data, measure, block, place, **options)
         groups.append((indices, train_states))
         histories.append(history)
