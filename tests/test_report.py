@@ -181,7 +181,11 @@ def test_broken_folders(tmp_path, capsys):
 
 def test_what_differs_is_of_runs_that_say_what_they_are(swept, tmp_path):
     """Not of a sweep, of one that is not in a folder, or of a run that only tells its epochs."""
-    told = {"a": {"epochs": 2, "run": {"rate": 0.1, "size": 8}}, "b": {"epochs": 2, "run": {"rate": 0.2, "size": 8}}, "c": {"epochs": 3}}
+    told = {
+        "a": {"epochs": 2, "run": {"rate": 0.1, "size": 8}},
+        "b": {"epochs": 2, "run": {"rate": 0.2, "size": 8}},
+        "c": {"epochs": 3},
+    }
     places = [
         folder_of(tmp_path / name, {"train/loss": 1.0}, config=json.dumps({"called with": one})) for name, one in told.items()
     ]

@@ -118,7 +118,12 @@ def test_a_sweep_goes_on_from_its_folder(tmp_path, whole):
 
 def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeypatch):
     """A default that follows free memory is kept with the sweep; another number of members is refused, and changes nothing."""
-    again = functools.partial(sweep, seeds=4, hyperparameters={"learning_rate": [0.1]}, folder=tmp_path, epochs=1)
+
+    def line(learning_rate):
+        return train.run(train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(learning_rate)), batch_size=8)
+
+    options = {"seeds": 4, "hyperparameters": {"learning_rate": [0.1]}, "folder": tmp_path, "epochs": 1, "progress": False}
+    again = functools.partial(jdl.sweep, line, DATA, **options)
     monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 2)
     first = again()
     monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 4)
@@ -130,7 +135,7 @@ def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeyp
     for start in (0, 2):  # each block says what the sweep was called with
         config = json.loads((tmp_path / "group-0" / f"members-{start}" / "config.json").read_text())["called with"]
         told = {"hyperparameters": {"learning_rate": [0.1]}, "seeds": 4, "data": ["float32[40, 1]"] * 2, "epochs": 1}
-        assert told.items() <= config.items() and config["make_run"].endswith("test_sweep.make_run")
+        assert told.items() <= config.items() and config["make_run"].endswith("goes_on_in_its_blocks_whatever_memory_is_free")
 
 
 def test_the_first_process_alone_writes_what_a_sweep_is(tmp_path, monkeypatch):

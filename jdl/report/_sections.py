@@ -186,7 +186,11 @@ def details(runs: Sequence[Found]) -> str:
     """Configurations and environments, folded."""
     shown = ""
     for run in runs:
-        for title, content in (("settings in full", run.labels), ("configuration", _called_with(run)), ("environment", run.environment)):
+        for title, content in (
+            ("settings in full", run.labels),
+            ("configuration", _called_with(run)),
+            ("environment", run.environment),
+        ):
             if content:
                 written = svg.escape(json.dumps(content, indent=2))
                 shown += f"<details><summary>{svg.escape(run.name)}: {title}</summary><pre>{written}</pre></details>"
