@@ -44,7 +44,7 @@ class Sweep(NamedTuple):
     def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
         """Hyperparameters and, of each metric's last value, mean over seeds, deviation, and the ends of an interval of the mean.
 
-        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it; metrics that are vectors or more are left out.
+        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it; metrics that are vectors are left out.
         """
         columns: dict[str, Any] = dict(self.settings)
         for name, values in self.history.items():
