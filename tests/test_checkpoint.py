@@ -1,5 +1,6 @@
 """Checkpoints survive kills, signals, full disks and flipped bits; and a run goes on from them to the bit."""
 
+import functools
 import json
 import os
 import random
@@ -593,6 +594,27 @@ def test_a_run_falls_back_from_a_damaged_checkpoint(tmp_path, key, monkeypatch, 
     same(again, straight)
     assert [saved.step for saved in checkpoint.steps(tmp_path / "checkpoints")] == [6, 9]
     checkpoint.verify(tmp_path / "checkpoints", 6)
+
+
+def test_epochs_of_steps_that_do_nothing_are_kept(tmp_path, key):
+    """As after an early stop: they are over, although the count of steps stays; real steps then go on with their own numbers."""
+    run = tiny()
+
+    def advance(train_state, data, steps):
+        new, metrics = run.advance(train_state, data, steps)
+        idle = (train_state.epoch > 0) & (train_state.epoch < 4)
+        return new.replace(step=jnp.where(idle, train_state.step, new.step)), metrics
+
+    told = []
+    call = functools.partial(fit, tmp_path, key, run=train.Run(run.init, advance), callbacks=[told.append])
+    plan = checkpoint.every(steps=3, keep=checkpoint.keep(9))
+    for epochs in (2, 5):
+        _, history = call(epochs, checkpoint=plan)
+    assert history["step"].tolist() == [3, 3, 3, 3, 6]
+    assert [event.epoch for event in told if event.kind == "start"] == [0, 2]
+    saves = [(event.epoch, event.step) for event in told if event.kind == "checkpoint"]
+    assert saves == [(1, 3), (2, 3), (5, 6)]
+    assert [saved.step for saved in checkpoint.steps(tmp_path / "checkpoints")] == [3, 4, 6]
 
 
 def test_a_damaged_run_json_has_a_clear_error(tmp_path, key):

@@ -1,6 +1,7 @@
 """Callbacks, logs, what a run's folder says, progress, and the watchdog."""
 
 import csv
+import functools
 import json
 import re
 import struct
@@ -18,8 +19,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 import jdl
 from jdl import checkpoint, losses, report, train
 from jdl import layers as L
-from jdl.loop import _progress, _watchdog
+from jdl.loop import _about, _progress, _watchdog
 from jdl.loop._described import described
+from jdl.loop._programs import Programs
+from jdl.report import _logs
 from jdl.report._tensorboard import crc32c
 
 TRAINER = Path(__file__).with_name("trainer.py")
@@ -89,6 +92,20 @@ def test_an_error_in_a_callback_loses_nothing(key, tmp_path):
     assert bits(resumed) == bits(fit(key, 4)[0]) and history["epoch"].tolist() == [1, 2, 3, 4]
 
 
+def test_an_error_at_the_start_or_the_end_loses_nothing_without_checkpoints(key, tmp_path):
+    """At the start, the same folder will do once the callback is mended; at the end, the error has what was trained."""
+
+    def fails_at(kind, event):
+        if event.kind == kind:
+            raise ZeroDivisionError("mine")
+
+    for kind in ("start", "end"):
+        with pytest.raises(ZeroDivisionError) as error:
+            fit(key, 1, tmp_path, checkpoint=None, callbacks=[functools.partial(fails_at, kind)])
+    train_state, history = error.value.result
+    assert bits(train_state) == bits(fit(key, 1)[0]) and history["step"].tolist() == [3]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -140,6 +157,24 @@ def test_a_csv_log_overwrites_no_file_of_the_run_s_folder(key, tmp_path):
     with pytest.raises(FileExistsError, match=r"csv_log: .*metrics\.csv exists and is no log of epochs; give another path"):
         fit(key, 1, tmp_path, callbacks=[report.csv_log("metrics.csv")])
     assert (tmp_path / "metrics.csv").read_text() == "mine"
+
+
+def test_a_log_without_a_folder_has_all_blocks_of_a_sweep(tmp_path):
+    """As told of blocks of two, two and one: members are numbered through. What is no block is no part of it."""
+    logs = [report.csv_log(tmp_path / "metrics.csv"), report.tensorboard_log(tmp_path / "board")]
+    start, record = report.Event("start", 0, 0, (), None, dict), {"epoch": 1, "step": 200, "seconds": 1.0}
+    for losses_of in ([1.0, 2.0], [3.0, 4.0], 5.0):
+        for event in (start, start._replace(kind="epoch", records=({**record, "train/loss": np.array(losses_of)},))):
+            for log in logs:
+                log(event)
+    found = [(row["member"], row["train/loss"]) for row in rows(tmp_path / "metrics.csv")]
+    assert found == [(str(i), f"{i + 1}.0") for i in range(5)]
+    assert [read_board(tmp_path / "board" / str(i))[0].summary.value[0].simple_value for i in range(5)] == [1, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match=r"metrics\.csv is of a run with other metrics, .*'train/loss'\]; give another path"):
+        logs[0](start._replace(kind="epoch", records=(record,)))
+    for log in logs:
+        with pytest.raises(FileExistsError, match="exists already; give another path"):
+            log(start)
 
 
 def test_a_file_that_is_deleted_in_a_run_is_there_again_and_whole(key, tmp_path):
@@ -227,6 +262,13 @@ def test_members_are_runs_of_their_own(tmp_path):
     np.testing.assert_array_equal(found, [0.5, np.nan, np.inf])
 
 
+def test_vectors_are_no_members():
+    """Neither those of a single run, nor those of a population that has as many members as they have entries."""
+    of = lambda record: list(_logs.by_member({"epoch": 1, **record}))
+    assert of({"train/loss": 0.5, "evaluate/per_class": np.ones(3)}) == [{"epoch": 1, "train/loss": 0.5}]
+    assert of({"evaluate/each": np.eye(2), "train/loss": np.array([1.0, 2.0])}) == [{"epoch": 1, "train/loss": x} for x in (1, 2)]
+
+
 def test_logs_survive_a_kill(tmp_path):
     """Killed between two checkpoints, and started again: no epoch is there twice, none is missing."""
     arguments = {"cache": str(tmp_path / "cache"), "folder": str(tmp_path / "run"), "epochs": 4, "logs": True}
@@ -252,6 +294,7 @@ def test_logs_survive_a_kill(tmp_path):
 def test_the_folder_says_how_it_was_made(key, tmp_path):
     fit(key, 1, tmp_path)
     fit(key, 2, tmp_path)
+    fit(key, 2, tmp_path)  # which is over, and starts nothing
     config = json.loads((tmp_path / "config.json").read_text())["called with"]
     assert config["epochs"] == 2 and config["run"]["batch_size"] == 8
     assert config["data"] == ["float32[24, 1]", "float32[24, 1]"] and config["checkpoint"]["seconds"] == 300
@@ -264,10 +307,15 @@ def test_the_folder_says_how_it_was_made(key, tmp_path):
     assert second["end"]["compile_seconds"] > 0 and second["end"]["host_peak_bytes"] > 1e7
 
 
-def test_a_config_of_somebody_else_stays(key, tmp_path):
-    (tmp_path / "config.json").write_text('{"mine": 1}')
-    fit(key, 1, tmp_path)
-    assert (tmp_path / "config.json").read_text() == '{"mine": 1}'
+@pytest.mark.parametrize("mine", ['{"mine": 1}', '{"starts": 3}', '{"starts": [1]}', "[1]", "mine", None])
+def test_files_of_somebody_else_stay(tmp_path, mine):
+    """Whatever is in them, and folders of their names too."""
+    files = [tmp_path / name for name in ("config.json", "environment.json")]
+    for file in files:
+        file.mkdir() if mine is None else file.write_text(mine)
+    _about.write_about(tmp_path, {"epochs": 1}, 0, starts=True)
+    _about.write_end(tmp_path, Programs({}, {}, str, lambda: (None, None)), 0.0)
+    assert all(file.is_dir() if mine is None else file.read_text() == mine for file in files)
 
 
 def test_a_function_is_described_by_what_it_closes_over():
@@ -333,3 +381,27 @@ def test_without_a_limit_it_only_tells_once(monkeypatch, capfd):
             time.sleep(0.5)
     shown = capfd.readouterr().err
     assert shown.count("fit: stalled, a nap has taken") == 1 == shown.count("stalled") and "it is not ended" in shown
+
+
+STALLS = """
+import runpy, sys, time
+watchdog = runpy.run_path(sys.argv[1])["watchdog"]
+stuck = len(sys.argv) > 2
+print("kept", end="")
+with watchdog(0.2, saves=stuck) as watch, watch("a write"):
+    print("x" * 10**6) if stuck else time.sleep(50)
+"""
+
+
+@pytest.mark.parametrize("stuck", [False, True])
+def test_what_was_printed_is_kept_when_it_ends(stuck):
+    """It ends also if a write stalls, to a pipe that nobody reads. A checkpoint is promised where there are some."""
+    command = [sys.executable, "-E", "-c", STALLS, _watchdog.__file__, *["stuck"] * stuck]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.wait(30) == 124
+        finally:
+            process.kill()
+        told = process.stderr.read()
+        assert "fit: stalled, a write has taken" in told and ("newest checkpoint" in told) == stuck
+        assert stuck or process.stdout.read() == "kept"

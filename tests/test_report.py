@@ -20,7 +20,7 @@ import jdl
 from jdl import layers as L
 from jdl import losses, report, search, train
 from jdl.report import __main__ as command
-from jdl.report import _charts, _found, _page, _svg, _sweep_charts
+from jdl.report import _charts, _found, _page, _sections, _svg, _sweep_charts
 
 DATA = np.linspace(-1, 1, 24).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 24).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.dense(1), losses.mean_squared_error)
@@ -177,6 +177,23 @@ def test_broken_folders(tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main([str(cut), "--path", str(damaged / "metrics.jsonl" / "page.html")])
     assert "File exists" in capsys.readouterr().err
+
+
+def test_what_differs_is_of_runs_that_say_what_they_are(swept, tmp_path):
+    """Not of a sweep, of one that is not in a folder, or of a run that only tells its epochs."""
+    told = {
+        "a": {"epochs": 2, "run": {"rate": 0.1, "size": 8}},
+        "b": {"epochs": 2, "run": {"rate": 0.2, "size": 8}},
+        "c": {"epochs": 3},
+    }
+    places = [
+        folder_of(tmp_path / name, {"train/loss": 1.0}, config=json.dumps({"called with": one})) for name, one in told.items()
+    ]
+    runs = [_found.found(run) for run in (*places, folder_of(tmp_path / "d", {"train/loss": 1.0}), *swept)]
+    words = Page(_sections.differences(runs)).words
+    assert words == ["What differs", "setting", "a", "b", "run/rate", "0.1", "0.2"]
+    mine = [run._replace(config={"mine": name}) for run, name in zip(runs, "xy")]
+    assert Page(_sections.differences(mine)).words[-3:] == ["mine", "x", "y"]
 
 
 def test_settings_that_are_functions_have_short_labels():

@@ -1,6 +1,7 @@
 """Populations of settings and seeds."""
 
 import functools
+import json
 
 import chex
 import jax
@@ -11,8 +12,10 @@ import pytest
 
 import jdl
 from jdl import layers as L
-from jdl import losses, search, train
+from jdl import losses, report, search, train
+from jdl.loop import _about, _sweep
 from jdl.loop._blocks import block_size
+from jdl.report import _found
 
 DATA = np.linspace(-1, 1, 40).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 40).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.chain(L.dense(4, bias=False), L.batch_norm(), jnp.tanh, L.dense(1)), losses.mean_squared_error)
@@ -62,6 +65,19 @@ def test_exact_members_are_runs_made_alone():
     np.testing.assert_array_equal(found.history["train/loss"][:, 1, 1], history["train/loss"])
 
 
+def test_vectors_keep_their_axes():
+    """Two blocks of two settings, with two seeds each, of three epochs, and a metric of five entries; the table has numbers."""
+    values = np.arange(3 * 4 * 5).reshape(3, 4, 5)
+    parts = [({"evaluate/each": values[:, i : i + 2], "evaluate/first": values[:, i : i + 2, 0]}, 2) for i in (0, 2)]
+    history = _sweep._over_blocks(parts, (2, 2))
+    np.testing.assert_array_equal(history["evaluate/each"], values.reshape(3, 2, 2, 5))
+    table = jdl.Sweep({"rate": [0.1, 0.2]}, history, []).table()
+    assert set(table) == {"rate", *(f"evaluate/first {field}" for field in report.Interval._fields)}
+    assert table["evaluate/first mean"].shape == (2,)
+    alone = {name: a[:, :1] for name, a in history.items()} | {"epoch": np.arange(3)}
+    assert _found.found(jdl.Sweep({}, alone, [])).history["evaluate/each"].shape == (3, 2, 5)
+
+
 def test_a_hundred_settings_compile_once():
     """In two blocks: what makes a run is called as often as for two settings in one."""
     calls = []
@@ -98,6 +114,34 @@ def test_a_sweep_goes_on_from_its_folder(tmp_path, whole):
     found = sweep(seeds=2, hyperparameters=RATES, folder=tmp_path, block=4)
     chex.assert_trees_all_equal(found.groups[0][1].params, whole.groups[0][1].params)
     assert found.history["train/loss"].shape == (2, 4, 2)
+
+
+def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeypatch):
+    """A default that follows free memory is kept with the sweep; another number of members is refused, and changes nothing."""
+
+    def line(learning_rate):
+        return train.run(train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(learning_rate)), batch_size=8)
+
+    options = {"seeds": 4, "hyperparameters": {"learning_rate": [0.1]}, "folder": tmp_path, "epochs": 1, "progress": False}
+    again = functools.partial(jdl.sweep, line, DATA, **options)
+    monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 2)
+    first = again()
+    monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 4)
+    np.testing.assert_array_equal(again().history["train/loss"], first.history["train/loss"])
+    before = (tmp_path / "sweep.json").read_bytes()
+    with pytest.raises(FileExistsError, match=r"sweep\.json is of blocks of 2; give block=2, or another folder"):
+        again(block=3)
+    assert (tmp_path / "sweep.json").read_bytes() == before
+    for start in (0, 2):  # each block says what the sweep was called with
+        config = json.loads((tmp_path / "group-0" / f"members-{start}" / "config.json").read_text())["called with"]
+        told = {"hyperparameters": {"learning_rate": [0.1]}, "seeds": 4, "data": ["float32[40, 1]"] * 2, "epochs": 1}
+        assert told.items() <= config.items() and config["make_run"].endswith("goes_on_in_its_blocks_whatever_memory_is_free")
+
+
+def test_the_first_process_alone_writes_what_a_sweep_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    _about.write_sweep(tmp_path / "sweep", {"a": [1]}, 1, [[0]])
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_another_sweep_s_folder(tmp_path):

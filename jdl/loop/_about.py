@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from jdl.checkpoint import _files
+from jdl.checkpoint._together import first, largest
 from jdl.loop._described import described
 from jdl.loop._programs import Programs, bytes_planned
 
@@ -30,15 +31,15 @@ _FLAGS = (
 )
 
 
-def write_about(folder: Path, config: Mapping[str, Any], step: int) -> None:
-    """Writes what the run was called with, and adds this start to those before. A `config.json` of somebody else stays as it is."""
+def write_about(folder: Path, config: Mapping[str, Any], step: int, *, starts: bool) -> None:
+    """Writes what the run was called with, and adds this start to those before, if it starts. Files of somebody else stay."""
     os.makedirs(folder, exist_ok=True)
     path = folder / "config.json"
     if not path.exists() or "called with" in _read(path):
         _write(path, {"called with": config})
     path = folder / "environment.json"
-    starts = _read(path).get("starts", [])
-    _write(path, {"starts": [*starts, {"step": step} | environment()]})
+    if starts and (before := _starts(path)) is not None:
+        _write(path, {"starts": [*before, {"step": step} | environment()]})
 
 
 def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
@@ -52,15 +53,17 @@ def write_end(folder: Path, programs: Programs, compile_seconds: float) -> None:
         "host_peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     with contextlib.suppress(OSError):
-        *before, last = _read(path).get("starts", [{}])
-        _write(path, {"starts": [*before, last | {"end": end}]})
+        if there := _starts(path):
+            _write(path, {"starts": [*there[:-1], there[-1] | {"end": end}]})
 
 
 def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int, groups: Sequence[Sequence[int]]) -> None:
     """Writes which member of which block has which setting: `group-0/members-0` and so on hold settings in this order.
 
-    Raises FileExistsError if the folder is another sweep's, or the file somebody else's.
+    The first process does. Raises FileExistsError if the folder is another sweep's, or the file somebody else's.
     """
+    if not first():
+        return
     os.makedirs(folder, exist_ok=True)
     shown = {name: [described(value) for value in values] for name, values in settings.items()}
     ours, path = {"settings": shown, "seeds": seeds, "groups": groups}, folder / "sweep.json"
@@ -70,6 +73,30 @@ def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int,
             raise FileExistsError(f"sweep: {path} is of other {differs[0]}; give another folder, nothing was overwritten")
     else:
         _write(path, ours)
+
+
+def block_of(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
+    """How many members a group of a sweep trains at once: as many as when it was begun, or else as given, or chosen.
+
+    What is chosen follows the memory that is free, and the folders of blocks follow from it: so `sweep.json` keeps it. The first
+    process decides. Raises FileExistsError if another number is given.
+    """
+    return largest(_first_s_block(folder, given, choose) if first() else 0)
+
+
+def _first_s_block(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
+    if folder is None:
+        return given or choose()
+    path = folder.parent / "sweep.json"
+    about = _read(path)
+    blocks = about.get("blocks", {})
+    begun = blocks.get(folder.name)
+    if begun and given and begun != given:
+        raise FileExistsError(f"sweep: {path} is of blocks of {begun}; give block={begun}, or another folder")
+    size = begun or given or choose()
+    if not begun and not folder.exists():  # a folder from before this was kept doesn't say how it was begun
+        _write(path, about | {"blocks": blocks | {folder.name: size}})
+    return size
 
 
 def environment() -> dict[str, Any]:
@@ -109,11 +136,19 @@ def _version(name: str) -> str:
     return "unknown"
 
 
+def _starts(path: Path) -> list[dict[str, Any]] | None:
+    """The starts so far; None if the file is somebody else's."""
+    if not path.exists():
+        return []
+    found = _read(path).get("starts")
+    return found if isinstance(found, list) and all(isinstance(start, dict) for start in found) else None
+
+
 def _read(path: Path) -> dict[str, Any]:
-    """An older file; nothing where there is none, or one that is not JSON's object."""
+    """An older file; nothing where there is none, or what is not JSON's object."""
     try:
         found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

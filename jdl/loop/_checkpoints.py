@@ -28,8 +28,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path | None, plan: Every | None, saver: Saver | None):
         self._folder, self._plan, self._saver = folder, plan, saver
-        self._saved: int | None = None  # the newest step that is saved, or is being saved
-        self._epoch = 0
+        self._saved: tuple[int, int, int] | None = None  # the newest position that was saved
+        self._number, self._failed = -1, False  # of its checkpoint, and whether it could not be written
         self._time = time.perf_counter()
 
     def restore(self, abstract: Callable[[], TrainState]) -> Journey | None:
@@ -49,7 +49,7 @@ class Checkpoints:
             journey = restored(abstract(), manifest, arrays)
         except Mismatch as error:
             raise self._another(f"its train state differs:\n{error.report}") from None
-        self._saved, self._epoch = journey.step, len(journey.records)
+        self._saved, self._number = journey.position(), manifest.step
         return journey
 
     def identify(self, key: jax.Array, data: Any, programs: Programs) -> None:
@@ -63,7 +63,7 @@ class Checkpoints:
         if self._saver is not None and path.exists():
             if difference := _difference(_read(path), ours):
                 raise self._another(difference)
-        elif metrics.exists() and self._saved is None:
+        elif metrics.exists() and metrics.stat().st_size and self._saved is None:  # empty: a run that had no epoch
             raise FileExistsError(f"fit: {metrics} exists already; give another folder, nothing was overwritten")
         elif self._saver is not None:
             files.write(path, json.dumps(ours, indent=1).encode() + b"\n")
@@ -85,7 +85,7 @@ class Checkpoints:
 
     def last(self, journey: Journey) -> bool:
         """Saves if a step was taken since the last save, and waits until it is on the disk; raises SaveError if it can't be."""
-        if self._saver is None or not journey.step:
+        if self._saver is None or not any(journey.position()):
             return False
         self._warn(self._saver.wait)
         saved = self._save(self._saver, journey)
@@ -95,21 +95,25 @@ class Checkpoints:
 
     def whereabouts(self, journey: Journey) -> str:
         """Where a run stands that was stopped."""
-        return f"step {journey.step} is saved in {self._folder}" if journey.step else "no step yet"
+        return f"step {journey.step} is saved in {self._folder}" if any(journey.position()) else "no step yet"
 
     def _due(self, journey: Journey) -> bool:
-        plan, epoch = self._plan, len(journey.records)
+        plan, (step, epoch, _) = self._plan, self._saved or (0, 0, 0)
+        new = lambda now, before, each: each is not None and now != before and now % each == 0
         return plan is not None and (
             (plan.seconds is not None and bool(largest(time.perf_counter() - self._time >= plan.seconds)))
-            or (plan.steps is not None and journey.step % plan.steps == 0)
-            or (plan.epochs is not None and epoch > self._epoch and epoch % plan.epochs == 0)
+            or new(journey.step, step, plan.steps)
+            or new(len(journey.records), epoch, plan.epochs)
         )
 
     def _save(self, saver: Saver, journey: Journey) -> bool:
-        if self._saved == journey.step:
+        """Saves under the step, or the next number that is free, if steps that do nothing were taken since the last save."""
+        here = journey.position()
+        if here == self._saved and not self._failed:
             return False
-        saver.save(journey.step, journey.tree(), metrics=journey.metrics(), info=journey.info())
-        self._saved, self._epoch, self._time = journey.step, len(journey.records), time.perf_counter()
+        number = self._number if here == self._saved else max(journey.step, self._number + 1)
+        saver.save(number, journey.tree(), metrics=journey.metrics(), info=journey.info())
+        self._saved, self._number, self._failed, self._time = here, number, False, time.perf_counter()
         return True
 
     def _warn(self, ask: Callable[[], None]) -> None:
@@ -117,7 +121,7 @@ class Checkpoints:
             with _unless_there():
                 ask()
         except SaveError as error:
-            self._saved = None
+            self._failed = True
             warnings.warn(f"fit: {error}; training goes on", stacklevel=5)
 
     def _another(self, why: str) -> FileExistsError:

@@ -51,10 +51,11 @@ def drive(
     folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
         stack.enter_context(feed)
-        caught = stack.enter_context(caught_signals(active=folder is not None and checkpoint is not None))
+        saves = folder is not None and checkpoint is not None
+        caught = stack.enter_context(caught_signals(active=saves))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
         bar = stack.enter_context(Progress(epochs, feed.size, shown=progress and first()))
-        watched = stack.enter_context(watchdog(watch))
+        watched = stack.enter_context(watchdog(watch, saves=saves))
         journey = checkpoints.restore(lambda: abstract(init, key, feed.sample)) or Journey(owned(init(key, feed.sample)))
         stack.enter_context(_located(journey))
 
@@ -63,10 +64,11 @@ def drive(
         checkpoints.identify(key, feed.identity, lowered)
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
-        write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}))
         stopped = lambda: largest(caught() or 0)
         more = lambda: len(journey.records) < epochs and not stopped()
-        compiled = lowered.compile() if more() else None
+        starts = more()
+        write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}), starts=starts)
+        compiled = lowered.compile() if starts else None
         compile_seconds = time.perf_counter() - start
 
         tell = functools.partial(_tell, callbacks, checkpoints, journey, folder)
@@ -95,7 +97,8 @@ def drive(
             tell("checkpoint")
         if folder is not None and compiled and first():
             write_end(folder, lowered, compile_seconds)
-        tell("end")
+        with _carries(result):
+            tell("end")
         if number := stopped():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
     return result
@@ -114,19 +117,21 @@ def _located(journey: Journey) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _carries(result: tuple[TrainState, History]) -> Iterator[None]:
-    """What can't be saved is not lost."""
+    """What can't be saved, or told of, is not lost: the error has it."""
     try:
         yield
-    except SaveError as error:
-        error.result = result
+    except Exception as error:
+        vars(error)["result"] = result
         raise
 
 
-def _opened_folder(folder: Path | None, journey: Journey, config: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], None]:
+def _opened_folder(
+    folder: Path | None, journey: Journey, config: Mapping[str, Any], *, starts: bool
+) -> Callable[[Mapping[str, Any]], None]:
     """Writes what a folder holds from the beginning; gives what adds a record. The first process does, if there is a folder."""
     if folder is None or not first():
         return lambda record: None
-    write_about(folder, config, journey.step)
+    write_about(folder, config, journey.step, starts=starts)
     add = _files.grow(folder / "metrics.jsonl", b"".join(map(json_line, journey.records)))
     return lambda record: add(json_line(record))
 

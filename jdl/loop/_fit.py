@@ -53,10 +53,11 @@ def fit(
       folder: where to write `metrics.jsonl`, a line for every epoch; `config.json`, what this was called with; `environment.json`,
         versions, devices, flags and git commit at each start; `checkpoints/`; and `run.json`, which says whose they are. Made if it
         isn't there.
-      checkpoint: when to save in the folder and what to keep; see `checkpoint.every`. None saves nothing.
+      checkpoint: when to save in the folder and what to keep; see `checkpoint.every`. None saves nothing. A checkpoint has the
+        number of its step, or the next one that is free where steps do nothing, such as those after an early stop.
       callbacks: functions `(event) -> None`, called in this order at the start, after each epoch and each checkpoint, and at the
         end; see `report.Event`, `report.csv_log`, `report.tensorboard_log`. If one raises, the run is saved where it is, and the
-        error names the callback.
+        error names the callback; at the end, its `result` is what would have been returned.
       watchdog: seconds after which a chunk of steps, an evaluation or a save is taken for stalled: the stacks of all threads are
         printed and the process ends with code 124, for whatever started it to start it again. Without, they are printed once after
         ten minutes, or a hundred times as long as ever before, and nothing ends.

@@ -56,7 +56,11 @@ class Journey:
     def info(self) -> dict[str, Any]:
         """The rest of it."""
         names = list(self.records[0]) if self.records else []
-        return {"names": names, "steps": self.steps, "seconds": time.perf_counter() - self._start}
+        return {"names": names, "step": self.step, "steps": self.steps, "seconds": time.perf_counter() - self._start}
+
+    def position(self) -> tuple[int, int, int]:
+        """How far it is: steps that do nothing, such as those after an early stop, and epochs of them, count too."""
+        return self.step, len(self.records), self.steps
 
     def metrics(self) -> dict[str, float]:
         """Right after an epoch, its metrics, averaged over members."""
@@ -75,10 +79,11 @@ def restored(template: TrainState, manifest: Manifest, arrays: dict[str, HostArr
     for path, array in arrays.items():
         part, _, name = path.partition("/")
         parts[part][name] = array
+    info = manifest.info
     train_state, _ = place(template, parts["train_state"], name="fit")
-    columns = {name: parts["history"][name].data for name in manifest.info["names"]}
+    columns = {name: parts["history"][name].data for name in info["names"]}
     epochs = len(next(iter(columns.values()), ()))
     records = [{name: column[i] for name, column in columns.items()} for i in range(epochs)]
     sums = {name: array.data for name, array in parts["sums"].items()}
     position = int(arrays["train_state/position"].data.max())
-    return Journey(train_state, sums, manifest.info["steps"], manifest.step, position, records, manifest.info["seconds"])
+    return Journey(train_state, sums, info["steps"], info.get("step", manifest.step), position, records, info["seconds"])

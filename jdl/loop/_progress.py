@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jdl.report._logs import members
+
 _EVERY = 10.0  # seconds between two lines, where the output is not a terminal
 
 
@@ -69,8 +71,7 @@ def describe(record: dict[str, Any]) -> str:
     """
     prefix = "evaluate/" if any(name.startswith("evaluate/") for name in record) else "train/"
     measured = {name: np.asarray(value, float) for name, value in record.items() if "/" in name}
-    members = min((value.shape for value in measured.values()), key=len, default=())
-    measured = {name: value for name, value in measured.items() if value.shape == members}
+    measured = {name: value for name, value in measured.items() if value.shape == members(record)}
     finite = np.all([np.isfinite(value) for value in measured.values()], 0) if measured else np.array(True)
     parts = [] if finite.all() else [f"{finite.sum()}/{finite.size} alive" if finite.ndim else "not finite"]
     for name, value in measured.items():

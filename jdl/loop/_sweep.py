@@ -12,8 +12,9 @@ import numpy as np
 from jdl import train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
-from jdl.loop._about import write_sweep
+from jdl.loop._about import block_of, write_sweep
 from jdl.loop._blocks import block_size, free_bytes
+from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
@@ -43,11 +44,11 @@ class Sweep(NamedTuple):
     def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
         """Hyperparameters and, of each metric's last value, mean over seeds, deviation, and the ends of an interval of the mean.
 
-        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it.
+        A dict of columns with a row for each setting, as `pandas.DataFrame` takes it; metrics that are vectors are left out.
         """
         columns: dict[str, Any] = dict(self.settings)
         for name, values in self.history.items():
-            if "/" in name:
+            if "/" in name and values.ndim == 3:
                 found = interval(values[-1], confidence=confidence)
                 columns |= {f"{name} {field}": value for field, value in found._asdict().items()}
         return columns
@@ -114,7 +115,8 @@ def sweep(
         traced are given by keyword, the others are in `train_state.hyperparameters`.
       folder: where each block has a folder of its own, as that of `fit`, from which the same call goes on.
       checkpoint: as in `fit`.
-      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans.
+      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans, or as many as
+        when the sweep in the folder was begun.
       exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
       callbacks: as in `fit`, told of each block, one after the other.
       progress: whether to show a progress bar for each block.
@@ -126,8 +128,8 @@ def sweep(
       ValueError: if hyperparameters differ in length, or a size is not positive.
       TypeError: if `seeds` is neither a number nor typed keys.
       MemoryError: if not even two members fit.
-      FileExistsError: if the folder holds another sweep: other hyperparameters or seeds, or what `fit` names; nothing is
-        overwritten.
+      FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
+        is overwritten.
 
     Example:
       >>> import jax.numpy as jnp, optax, jdl
@@ -148,13 +150,16 @@ def sweep(
     groups, histories, alike = [], [], _alike(settings, size)
     if folder is not None:
         write_sweep(Path(folder), settings, len(keys), alike)
+    told = {"make_run": make_run, "data": data, "hyperparameters": settings, "seeds": seeds, "evaluate": evaluate}
+    told |= {"checkpoint": checkpoint}
+    config = {name: described(value) for name, value in told.items()} if folder is not None else {}
     for number, indices in enumerate(alike):
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
         varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
         group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
         measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
         place = None if folder is None else Path(folder) / f"group-{number}"
-        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress}
+        options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress, "config": config}
         train_states, history = group.trained(data, measure, block, place, **options)
         groups.append((indices, train_states))
         histories.append(history)
@@ -184,7 +189,7 @@ class _Group(NamedTuple):
             return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
 
         planned = lambda size: bytes_planned(lowered(size))
-        size = min(block, members) if block else block_size(members, planned, free_bytes(data))
+        size = block_of(folder, block and min(block, members), lambda: block_size(members, planned, free_bytes(data)))
         parts = []
         for start in range(0, members, size):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
@@ -251,7 +256,7 @@ def _over_blocks(parts: list[tuple[History, int]], shape: tuple[int, int]) -> Hi
     for name, values in first.items():
         if "/" in name:
             members = np.concatenate([history[name][:, :kept] for history, kept in parts], 1)
-            joined[name] = members.reshape(len(members), *shape)
+            joined[name] = members.reshape(len(members), *shape, *members.shape[2:])
         else:
             joined[name] = sum(history[name] for history, _ in parts) if "seconds" in name else values
     return joined

@@ -55,7 +55,7 @@ def found(run: Any) -> Found:
             return _run(folder)
         raise FileNotFoundError(f"html: {folder} holds neither metrics.jsonl, of jdl.fit, nor sweep.json, of jdl.sweep")
     if not run.settings:
-        history = {name: values.reshape(len(values), -1) if "/" in name else values for name, values in run.history.items()}
+        history = {name: values[:, 0] if "/" in name else values for name, values in run.history.items()}
         return Found("sweep", _as_arrays(history), {}, {}, {}, {})
     settings, labels = _labelled(run.settings)
     return Found("sweep", _as_arrays(run.history), settings, {}, {}, labels)

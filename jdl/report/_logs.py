@@ -16,7 +16,7 @@ _OWN = ("run.json", "metrics.jsonl", "config.json", "environment.json", "sweep.j
 _HEAD = b"epoch,step,seconds,"
 
 Record = Mapping[str, Any]
-Add = Callable[[Record], None]
+Add = Callable[[Record, int], None]  # a record, and the number of its first member
 
 
 def json_line(record: Record) -> bytes:
@@ -31,7 +31,8 @@ def csv_log(path: str | Path) -> Callable[[Event], None]:
     A run that goes on writes the file anew, with the epochs before: none is there twice, and none is missing.
 
     Args:
-      path: of the file, relative to the run's folder if it has one; elsewhere, it must not exist yet.
+      path: of the file, relative to the run's folder if it has one; elsewhere, it must not exist yet, and all blocks of a sweep
+        are in it, with members numbered through.
 
     Returns:
       A callback.
@@ -57,12 +58,14 @@ def csv_log(path: str | Path) -> Callable[[Event], None]:
     def begin(path: Path, records: Sequence[Record]) -> Add:
         if path.exists() and not _is_log(path):
             raise FileExistsError(f"csv_log: {path} exists and is no log of epochs; give another path, nothing was overwritten")
-        write, headed = _files.grow(path, _rows(records, head=True)), bool(records)
+        write, names = _files.grow(path, _rows(records, head=True)), list(records[0]) if records else []
 
-        def add(record: Record) -> None:
-            nonlocal headed
-            write(_rows([record], head=not headed))
-            headed = True
+        def add(record: Record, first: int) -> None:
+            nonlocal names
+            if names and names != list(record):
+                raise ValueError(f"csv_log: {path} is of a run with other metrics, {names}; give another path")
+            write(_rows([record], head=not names, first=first))
+            names = list(record)
 
         return add
 
@@ -70,34 +73,46 @@ def csv_log(path: str | Path) -> Callable[[Event], None]:
 
 
 def log(path: str | Path, begin: Callable[[Path, Sequence[Record]], Add]) -> Callable[[Event], None]:
-    """A callback that begins, when a run starts, with what is over already, and adds each epoch."""
-    add: Add = lambda record: None
+    """A callback that begins, when a run starts, with what is over already, and adds each epoch.
+
+    What it has begun outside of a run's folder goes on with the next population, such as a sweep's next block, as more members.
+    """
+    add: Add = lambda record, first: None
+    begun: Path | None = None
+    first = count = 0  # of the members: the number of the first one, and how many they are
 
     def callback(event: Event) -> None:
-        nonlocal add
+        nonlocal add, begun, first, count
         if event.kind == "start":
             place = Path(event.folder or ".") / path
             own = event.folder is not None and place.resolve().is_relative_to(event.folder.resolve())
-            if place.exists() and not own:
+            if not own and count and place == begun:
+                first, count = first + count, 0
+                for record in event.records:
+                    add(record, first)
+            elif place.exists() and not own:
                 raise FileExistsError(f"{place} exists already; give another path, or one in the run's folder")
-            add = begin(place, event.records)
+            else:
+                add, begun, first, count = begin(place, event.records), place, 0, 0
         elif event.kind == "epoch":
-            add(event.records[-1])
+            add(event.records[-1], first)
+        if event.records:
+            count = sum(members(event.records[-1]))
 
     return callback
 
 
 def by_member(record: Record) -> Iterator[dict[str, Any]]:
-    """The record of each member, of numbers; what they share, such as the time, is in all of them, and matrices are in none."""
-    record = {name: value for name, value in record.items() if np.ndim(value) < 2}
-    shape = np.broadcast_shapes(*(np.shape(value) for value in record.values()))
+    """The record of each member, of numbers; what they share, such as the time, is in all of them, vectors and more in none."""
+    shape = members(record)
+    record = {name: value for name, value in record.items() if np.shape(value) == (shape if "/" in name else ())}
     columns = [np.broadcast_to(np.asarray(value), shape).ravel().tolist() for value in record.values()]
     return (dict(zip(record, values)) for values in zip(*columns))
 
 
-def has_members(record: Record) -> bool:
-    """Whether this is the record of a population."""
-    return any(np.ndim(value) == 1 for value in record.values())
+def members(record: Record) -> tuple[int, ...]:
+    """How many members a population has, `(members,)`, which is all that some metric of theirs has; `()` of a single run."""
+    return min((np.shape(value) for name, value in record.items() if "/" in name), key=len, default=())
 
 
 def _is_log(path: Path) -> bool:
@@ -108,12 +123,12 @@ def _is_log(path: Path) -> bool:
         return file.read(len(_HEAD)) in (b"", _HEAD)
 
 
-def _rows(records: Sequence[Record], *, head: bool) -> bytes:
+def _rows(records: Sequence[Record], *, head: bool, first: int = 0) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for record in records:
-        for member, own in enumerate(by_member(record)):
-            own |= {"member": member} if has_members(record) else {}
+        for member, own in enumerate(by_member(record), first):
+            own |= {"member": member} if members(record) or member else {}
             if head:
                 writer.writerow(own)
                 head = False

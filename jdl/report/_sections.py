@@ -142,19 +142,26 @@ def matrices(runs: Sequence[Found]) -> str:
 
 
 def differences(runs: Sequence[Found]) -> str:
-    """What differs between the runs' configurations."""
-    flat = [dict(_leaves(run.config)) for run in runs]
+    """What differs between the configurations of runs; those that tell none, and sweeps, whose settings are above, are left out."""
+    runs = [run for run in runs if not run.settings and _called_with(run).keys() - {"epochs"}]
+    flat = [dict(_leaves(_called_with(run))) for run in runs]
     names = list(dict.fromkeys(name for one in flat for name in one))
     differ = [name for name in names if len({one.get(name) for one in flat}) > 1]
     rows = [[f"<code>{svg.escape(name)}</code>", *(svg.escape(one.get(name, "")) for one in flat)] for name in differ[:60]]
     return _section("What differs", _table(["setting", *(run.name for run in runs)], rows)) if rows else ""
 
 
+def _called_with(run: Found) -> dict[str, Any]:
+    """What a run's configuration says; that of `fit`, or of somebody else."""
+    config = run.config.get("called with", run.config)
+    return config if isinstance(config, dict) else run.config
+
+
 def _leaves(tree: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(tree, dict | list):
         items = tree.items() if isinstance(tree, dict) else enumerate(tree)
         return [leaf for name, value in items for leaf in _leaves(value, f"{path}/{name}" if path else str(name))]
-    return [(path.removeprefix("called with/"), svg.number(tree))]
+    return [(path, svg.number(tree))]
 
 
 def resources(runs: Sequence[Found]) -> str:
@@ -179,8 +186,11 @@ def details(runs: Sequence[Found]) -> str:
     """Configurations and environments, folded."""
     shown = ""
     for run in runs:
-        config = run.config.get("called with", run.config)
-        for title, content in (("settings in full", run.labels), ("configuration", config), ("environment", run.environment)):
+        for title, content in (
+            ("settings in full", run.labels),
+            ("configuration", _called_with(run)),
+            ("environment", run.environment),
+        ):
             if content:
                 written = svg.escape(json.dumps(content, indent=2))
                 shown += f"<details><summary>{svg.escape(run.name)}: {title}</summary><pre>{written}</pre></details>"

@@ -9,7 +9,7 @@ import numpy as np
 
 from jdl.checkpoint import _files
 from jdl.report._event import Event
-from jdl.report._logs import Add, Record, by_member, has_members, log
+from jdl.report._logs import Add, Record, by_member, log, members
 
 
 def tensorboard_log(folder: str | Path) -> Callable[[Event], None]:
@@ -19,7 +19,7 @@ def tensorboard_log(folder: str | Path) -> Callable[[Event], None]:
 
     Args:
       folder: for the files, relative to the run's folder if it has one; elsewhere, it must not exist yet. Members have folders
-        in it, by their number.
+        in it, by their number; elsewhere, all blocks of a sweep are in it, with members numbered through.
 
     Returns:
       A callback.
@@ -38,18 +38,18 @@ def tensorboard_log(folder: str | Path) -> Callable[[Event], None]:
     def begin(folder: Path, records: Sequence[Record]) -> Add:
         zero = time.time() - (records[-1]["seconds"] if records else 0)
         name = f"events.out.tfevents.{time.time_ns()}.jdl"
-        writers: list[Callable[[bytes], None]] = []
+        writers: dict[int, Callable[[bytes], None]] = {}
 
-        def add(record: Record) -> None:
-            for member, own in enumerate(by_member(record)):
-                if len(writers) == member:
-                    place = folder / str(member) if has_members(record) else folder
-                    writers.append(_files.grow(place / name, beginning(zero)))
+        def add(record: Record, first: int) -> None:
+            for member, own in enumerate(by_member(record), first):
+                if member not in writers:
+                    place = folder / str(member) if members(record) or member else folder
+                    writers[member] = _files.grow(place / name, beginning(zero))
                 metrics = {name: value for name, value in own.items() if "/" in name}
                 writers[member](scalars(zero + own["seconds"], own["step"], metrics))
 
         for record in records:
-            add(record)
+            add(record, 0)
         for old in folder.rglob("events.out.tfevents.*.jdl"):
             if old.name != name:
                 old.unlink()
