@@ -159,7 +159,8 @@ def test_a_skipped_step_is_averaged_once(key):
     x, y = (np.stack([np.asarray(a)] * 7) for a in DATA)
     bad = np.array([False, False, True, False, False, True, True])[:, None, None]
     first = jax.jit(step.init)(key, DATA)
-    averages = jax.jit(lambda first, batches: jax.lax.scan(step.update, first, batches)[0].averages)
+    kept = lambda train_state: train_state.averages | train_state.memory
+    averages = jax.jit(lambda first, batches: kept(jax.lax.scan(step.update, first, batches)[0]))
     skipped = averages(first, (x, np.where(bad, np.nan, y)))
     assert skipped["snapshots"]["taken"] == 2 and skipped["swag"]["count"] == 2
     chex.assert_trees_all_close(skipped, averages(first, (x[:4], y[:4])), rtol=1e-5, atol=1e-6)
@@ -249,7 +250,7 @@ def test_misuse_is_refused(key):
         train.swag(step, start=1, rank=1)
     with pytest.raises(ValueError, match="patience must be at least 1, got 0"):
         train.early_stopping(0)
-    with pytest.raises(ValueError, match="average: the step keeps such an average already"):
+    with pytest.raises(ValueError, match=r"average: the train state has averages\['average'\] already"):
         train.average(train.average(step, 0.9), 0.99).init(key, DATA)
     train_state = step.init(jax.random.clone(key), DATA)
     with pytest.raises(ValueError, match=r"averaged: the train state keeps \[\]"):

@@ -257,7 +257,7 @@ def test_misuse_is_refused(key, rng):
         attempt(train.skip_spikes(PLAIN, 10.0, by="norm"))
     with pytest.raises(ValueError, match="skip_spikes: the step has a metric named 'skipped' already"):
         attempt(train.skip_spikes(train.skip_nonfinite(PLAIN), 10.0))
-    with pytest.raises(ValueError, match="rollback: the step does this already"):
+    with pytest.raises(ValueError, match=r"rollback: the train state has memory\['rollback'\] already"):
         attempt(train.rollback(GUARDED["loss"]))
     with pytest.raises(ValueError, match="scale_loss: make_step must hand on what it is given"):
         attempt(train.scale_loss(lambda gradient: PLAIN))

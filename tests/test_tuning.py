@@ -466,7 +466,7 @@ def test_ensembles_that_cannot_be_are_named(key):
     with pytest.raises(ValueError, match="snapshot_members: all 3 snapshots must have been taken"):
         train.snapshot_members(train_state)
     with pytest.raises(ValueError, match=r"the train state keeps \[\], not snapshots"):
-        train.snapshot_members(train_state.replace(averages={}))
+        train.snapshot_members(train_state.replace(memory={}))
     with pytest.raises(ValueError, match=r"write jax.vmap\(train.snapshot_members\)"):
         train.snapshot_members(jax.eval_shape(train.population(normed_run(2, 3)).init, jax.random.split(key), DATA))
     with pytest.raises(ValueError, match="must be a positive integer"):
