@@ -144,6 +144,10 @@ def test_selections_that_cannot_be_are_named(key):
         train.population_based(make_run, {}, score, explore, every=2)
     with pytest.raises(ValueError, match="population_based: fraction must be"):
         train.population_based(make_run, {"learning_rate": RATES}, score, explore, every=2, fraction=0.9)
+    with pytest.raises(ValueError, match=r"perturb: bounds of rate must be \(low, high\), got 0.9"):
+        search.perturb(rate=0.9)
+    with pytest.raises(TypeError, match=r"resample: rate must be such as search.uniform .* search.choice gives Python objects"):
+        search.resample(0.5, rate=search.choice([0.1, 0.2]))
 
 
 def curve(height, slowness):
@@ -395,6 +399,9 @@ def test_folds_that_cannot_be_are_named(key):
         train.evaluate_on_folds(LINEAR, FOLDS, DATA)(jax.eval_shape(fold_run(0).init, key, DATA))
     with pytest.raises(ValueError, match="may not be named 'fold'"):
         jdl.cross_validate(fold_run, DATA, FOLDS, hyperparameters={"fold": [0]}, epochs=1)
+    measure, widths = train.evaluate_on_folds(LINEAR, FOLDS, DATA), {"width": [1, 2]}
+    with pytest.raises(TypeError, match=r"evaluate must take width by keyword.* evaluate=lambda train_state, width: measure"):
+        jdl.cross_validate(lambda fold, width: fold_run(fold), DATA, FOLDS, hyperparameters=widths, evaluate=measure, epochs=1)
 
 
 def test_the_uncertainty_of_classes_splits_as_in_information_theory(rng):
