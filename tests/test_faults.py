@@ -102,8 +102,8 @@ def test_what_a_run_keeps_around_the_step_does_not_go_back(key):
     data = jnp.ones((8, 3)), jnp.full((8, 1), jnp.nan)
     objective = train.objective(L.dense(1), losses.mean_squared_error)
     step = train.rollback(train.skip_nonfinite(train.step(objective, optax.sgd(0.1))), after=2, every=1)
-    value = lambda train_state: train.evaluate(objective, data)(train_state)["loss"]
-    run = train.stop_early(train.run(step, batch_size=4), train.early_stopping(2), value)
+    score = lambda train_state: -train.evaluate(objective, data)(train_state)["loss"]
+    run = train.stop_early(train.run(step, batch_size=4), train.patience(2), score)
     metrics = jax.jit(lambda key: run.advance(run.init(key, data), data, 6)[1])(key)
     assert metrics["rolled_back"].tolist() == [0, 1, 0, 1, 1, 1]  # of steps after it stopped, those of the last are told
     assert metrics["stopped"].tolist() == [0, 0, 0, 1, 1, 1]
