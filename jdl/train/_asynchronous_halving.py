@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jdl.functional import _check
-from jdl.train._halving import Halving, Score, arrays, own_keys, scored
+from jdl.train._halving import Halving, arrays, own_keys, scored
 from jdl.train._run import Run, population
-from jdl.train._state import TrainState, chosen, member
+from jdl.train._state import Score, TrainState, chosen, member
 
 
 def asynchronous_halving(

@@ -9,9 +9,7 @@ import numpy as np
 
 from jdl.functional import _check
 from jdl.train._run import Run, population
-from jdl.train._state import TrainState, member
-
-Score = Callable[[TrainState], jax.Array]
+from jdl.train._state import Score, TrainState, member
 
 
 class Halving(NamedTuple):

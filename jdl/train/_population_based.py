@@ -8,10 +8,9 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.layer import derive
+from jdl.search import Explore
 from jdl.train._run import Run, any_member, branch, population
-from jdl.train._state import TrainState, chosen
-
-Explore = Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]]
+from jdl.train._state import Score, TrainState, chosen
 
 
 def exploit_and_explore(
@@ -80,7 +79,7 @@ def exploit_and_explore(
 def population_based(
     make: Callable[..., Run],
     hyperparameters: Mapping[str, Any],
-    score: Callable[[TrainState], jax.Array],
+    score: Score,
     explore: Explore,
     *,
     every: int | jax.Array,

@@ -1,5 +1,6 @@
 """Everything that decides a run's future."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -35,6 +36,9 @@ class TrainState(flax.struct.PyTreeNode):
     averages: dict[str, Any] = flax.struct.field(default_factory=dict)
     memory: dict[str, Any] = flax.struct.field(default_factory=dict)
     hyperparameters: dict[str, Any] = flax.struct.field(default_factory=dict)
+
+
+Score = Callable[[TrainState], jax.Array]  # of one member: a scalar on held-out data, the higher the better
 
 
 def unused(a: jax.Array) -> jax.Array:

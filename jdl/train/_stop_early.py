@@ -1,6 +1,5 @@
 """Runs that stop by themselves, and keep the best that they had."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,12 +8,12 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.train._patience import EarlyStopping
 from jdl.train._run import Run, any_member, branch
-from jdl.train._state import TrainState, chosen, remembering
+from jdl.train._state import Score, TrainState, chosen, remembering
 
 _NAME = "stop_early"
 
 
-def stop_early(run: Run, stopping: EarlyStopping, score: Callable[[TrainState], jax.Array]) -> Run:
+def stop_early(run: Run, stopping: EarlyStopping, score: Score) -> Run:
     """Makes a run that is scored after every epoch, keeps the params and state with the highest score, and stops when it should.
 
     All is in the program. In a population (of `train.population`, `jdl.fit` or `jdl.sweep`) each member stops by itself: it stays
