@@ -159,7 +159,8 @@ def test_a_skipped_step_is_averaged_once(key):
     x, y = (np.stack([np.asarray(a)] * 7) for a in DATA)
     bad = np.array([False, False, True, False, False, True, True])[:, None, None]
     first = jax.jit(step.init)(key, DATA)
-    averages = jax.jit(lambda first, batches: jax.lax.scan(step.update, first, batches)[0].averages)
+    kept = lambda train_state: train_state.averages | train_state.memory
+    averages = jax.jit(lambda first, batches: kept(jax.lax.scan(step.update, first, batches)[0]))
     skipped = averages(first, (x, np.where(bad, np.nan, y)))
     assert skipped["snapshots"]["taken"] == 2 and skipped["swag"]["count"] == 2
     chex.assert_trees_all_close(skipped, averages(first, (x[:4], y[:4])), rtol=1e-5, atol=1e-6)
@@ -191,12 +192,12 @@ def test_soups(rng):
     assert score(mean) >= max(scores) - 1e-6
 
 
-def simulate(values, patience, min_delta):
-    """Early stopping in plain Python: the best value and its index, and where the run stops."""
-    best, where, waited = np.float32(np.inf), 0, 0
-    for i, value in enumerate(values):
-        if value < best - np.float32(min_delta):
-            best, where, waited = value, i, 0
+def simulate(scores, patience, min_delta):
+    """Early stopping in plain Python: the best score and its index, and where the run stops."""
+    best, where, waited = -np.float32(np.inf), 0, 0
+    for i, score in enumerate(scores):
+        if score > best + np.float32(min_delta):
+            best, where, waited = score, i, 0
         else:
             waited += 1
             if waited >= patience:
@@ -204,39 +205,39 @@ def simulate(values, patience, min_delta):
     return best, where, None
 
 
-def test_early_stopping_equals_plain_python(rng):
+def test_patience_equals_plain_python(rng):
     """For many random curves at once, with NaN among them, each with a patience and a smallest change of its own."""
     curves = np.float32(np.cumsum(rng.normal(size=(40, 30)), 1))
     curves[rng.random(curves.shape) < 0.05] = np.nan
     patience, min_delta = rng.integers(1, 8, 40), np.float32(rng.choice([0.0, 0.5], 40))
 
-    def one(values, patience, min_delta):
-        stopping = train.early_stopping(patience, min_delta=min_delta)
+    def one(scores, patience, min_delta):
+        stopping = train.patience(patience, min_delta=min_delta)
 
         def step(progress, given):
             progress = stopping.update(progress, *given)
             return progress, progress.stopped
 
-        params = {"index": jnp.arange(len(values))}
-        return jax.lax.scan(step, stopping.init({"index": 0}), (values, params))
+        params = {"index": jnp.arange(len(scores))}
+        return jax.lax.scan(step, stopping.init({"index": 0}), (scores, params))
 
     progress, stopped = jax.jit(jax.vmap(one))(curves, patience, min_delta)
     for i in range(40):
         best, where, end = simulate(curves[i], patience[i], min_delta[i])
-        assert progress.best_value[i] == best and progress.best_params["index"][i] == where
+        assert progress.best_score[i] == best and progress.best_params["index"][i] == where
         assert stopped[i].tolist() == [end is not None and j >= end for j in range(30)]
 
 
-def test_early_stopping_ends_a_while_loop():
-    stopping = train.early_stopping(3)
-    value = lambda w: (w - 5.0) ** 2
+def test_patience_ends_a_while_loop():
+    stopping = train.patience(3)
+    score = lambda w: -((w - 5.0) ** 2)
 
     def one(carry):
         w, progress = carry
-        return w + 1, stopping.update(progress, value(w), w)
+        return w + 1, stopping.update(progress, score(w), w)
 
     w, progress = jax.lax.while_loop(lambda carry: ~carry[1].stopped, one, (jnp.zeros(()), stopping.init(jnp.zeros(()))))
-    assert (w, progress.best_params, progress.best_value) == (9, 5, 0)
+    assert (w, progress.best_params, progress.best_score) == (9, 5, 0)
 
 
 def test_misuse_is_refused(key):
@@ -247,9 +248,9 @@ def test_misuse_is_refused(key):
         train.stochastic_weight_average(step, start=0)
     with pytest.raises(ValueError, match="rank must be at least 2, got 1"):
         train.swag(step, start=1, rank=1)
-    with pytest.raises(ValueError, match="patience must be at least 1, got 0"):
-        train.early_stopping(0)
-    with pytest.raises(ValueError, match="average: the step keeps such an average already"):
+    with pytest.raises(ValueError, match="patience: scores must be at least 1, got 0"):
+        train.patience(0)
+    with pytest.raises(ValueError, match=r"average: the train state has averages\['average'\] already"):
         train.average(train.average(step, 0.9), 0.99).init(key, DATA)
     train_state = step.init(jax.random.clone(key), DATA)
     with pytest.raises(ValueError, match=r"averaged: the train state keeps \[\]"):

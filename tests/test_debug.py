@@ -101,14 +101,12 @@ def test_the_optimizer_may_be_the_cause():
 
 
 def test_what_a_step_hands_on_is_no_cause():
-    """Early stopping's best value is infinite before the first."""
+    """Early stopping's best score is infinite before the first."""
     step = train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(0.1))
-    run = train.stop_early(
-        train.run(step, batch_size=2), train.early_stopping(3), lambda train_state: train_state.params["bias"][0]
-    )
+    run = train.stop_early(train.run(step, batch_size=2), train.patience(3), lambda train_state: train_state.params["bias"][0])
     report = debug.nan_report(step, jax.jit(run.init)(jax.random.key(0), BATCH), BATCH)
     assert report.cause == ""
-    assert [row.place for row in report.rows] == ["train_state/memory/early_stopping/progress/best_value"]
+    assert [row.place for row in report.rows] == ["train_state/memory/stop_early/progress/best_score"]
 
 
 def warned(function, *calls):

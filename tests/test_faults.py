@@ -102,8 +102,8 @@ def test_what_a_run_keeps_around_the_step_does_not_go_back(key):
     data = jnp.ones((8, 3)), jnp.full((8, 1), jnp.nan)
     objective = train.objective(L.dense(1), losses.mean_squared_error)
     step = train.rollback(train.skip_nonfinite(train.step(objective, optax.sgd(0.1))), after=2, every=1)
-    value = lambda train_state: train.evaluate(objective, data)(train_state)["loss"]
-    run = train.stop_early(train.run(step, batch_size=4), train.early_stopping(2), value)
+    score = lambda train_state: -train.evaluate(objective, data)(train_state)["loss"]
+    run = train.stop_early(train.run(step, batch_size=4), train.patience(2), score)
     metrics = jax.jit(lambda key: run.advance(run.init(key, data), data, 6)[1])(key)
     assert metrics["rolled_back"].tolist() == [0, 1, 0, 1, 1, 1]  # of steps after it stopped, those of the last are told
     assert metrics["stopped"].tolist() == [0, 0, 0, 1, 1, 1]
@@ -257,7 +257,7 @@ def test_misuse_is_refused(key, rng):
         attempt(train.skip_spikes(PLAIN, 10.0, by="norm"))
     with pytest.raises(ValueError, match="skip_spikes: the step has a metric named 'skipped' already"):
         attempt(train.skip_spikes(train.skip_nonfinite(PLAIN), 10.0))
-    with pytest.raises(ValueError, match="rollback: the step does this already"):
+    with pytest.raises(ValueError, match=r"rollback: the train state has memory\['rollback'\] already"):
         attempt(train.rollback(GUARDED["loss"]))
     with pytest.raises(ValueError, match="scale_loss: make_step must hand on what it is given"):
         attempt(train.scale_loss(lambda gradient: PLAIN))

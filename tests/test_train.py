@@ -119,10 +119,13 @@ def test_parts_that_do_not_divide_a_batch_are_an_error(key):
 def test_a_step_that_is_not_finite_changes_nothing(key, where):
     """To the bit: params, optimizer, batch norm, average, keys and counts are those of the run without that batch."""
     objective = train.objective(NOISY, losses.mean_squared_error)
-    step = train.skip_nonfinite(train.average(train.step(objective, optax.adam(0.1)), 0.9))
+    noise, start = jax.random.split(key)
+    optimizer = optax.chain(optax.add_noise(0.01, 0.5, noise), optax.adam(0.1))
+    step = train.skip_nonfinite(train.average(train.step(objective, optimizer), 0.9))
     bad = tuple(a.at[3].set(jnp.nan) if name == where else a for name, a in zip(("inputs", "targets"), LINE))
     update, skipped = jax.jit(step.update), []
-    with_it = without = step.init(key, LINE)
+    with_it = step.init(start, LINE)
+    without = jax.tree.map(jnp.copy, with_it)
     for batch in (LINE, bad, LINE, bad, bad, LINE):
         with_it, measured = update(with_it, batch)
         skipped.append(measured["skipped"].item())

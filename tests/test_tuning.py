@@ -144,6 +144,10 @@ def test_selections_that_cannot_be_are_named(key):
         train.population_based(make_run, {}, score, explore, every=2)
     with pytest.raises(ValueError, match="population_based: fraction must be"):
         train.population_based(make_run, {"learning_rate": RATES}, score, explore, every=2, fraction=0.9)
+    with pytest.raises(ValueError, match=r"perturb: bounds of rate must be \(low, high\), got 0.9"):
+        search.perturb(rate=0.9)
+    with pytest.raises(TypeError, match=r"resample: rate must be such as search.uniform .* search.choice gives Python objects"):
+        search.resample(0.5, rate=search.choice([0.1, 0.2]))
 
 
 def curve(height, slowness):
@@ -277,8 +281,8 @@ def test_scores_that_are_no_scalars_are_named(key):
         with pytest.raises(ValueError, match=r"halving: score must give a scalar, got {height: float32\[\]}; pick one"):
             jax.eval_shape(halve, key, None)
     based = train.population_based(make_run, {"learning_rate": RATES}, measure, search.perturb(), every=4)
-    early = train.stop_early(make_run(0.1), train.early_stopping(1), measure)
-    for run, match in ((based, "population_based: score must"), (early, "stop_early: value must")):
+    early = train.stop_early(make_run(0.1), train.patience(1), measure)
+    for run, match in ((based, "population_based: score must"), (early, "stop_early: score must")):
         with pytest.raises(ValueError, match=match):
             jax.eval_shape(lambda key: run.advance(run.init(key, DATA), DATA, 1), key)  # noqa: B023
 
@@ -395,6 +399,9 @@ def test_folds_that_cannot_be_are_named(key):
         train.evaluate_on_folds(LINEAR, FOLDS, DATA)(jax.eval_shape(fold_run(0).init, key, DATA))
     with pytest.raises(ValueError, match="may not be named 'fold'"):
         jdl.cross_validate(fold_run, DATA, FOLDS, hyperparameters={"fold": [0]}, epochs=1)
+    measure, widths = train.evaluate_on_folds(LINEAR, FOLDS, DATA), {"width": [1, 2]}
+    with pytest.raises(TypeError, match=r"evaluate must take width by keyword.* evaluate=lambda train_state, width: measure"):
+        jdl.cross_validate(lambda fold, width: fold_run(fold), DATA, FOLDS, hyperparameters=widths, evaluate=measure, epochs=1)
 
 
 def test_the_uncertainty_of_classes_splits_as_in_information_theory(rng):
@@ -466,7 +473,7 @@ def test_ensembles_that_cannot_be_are_named(key):
     with pytest.raises(ValueError, match="snapshot_members: all 3 snapshots must have been taken"):
         train.snapshot_members(train_state)
     with pytest.raises(ValueError, match=r"the train state keeps \[\], not snapshots"):
-        train.snapshot_members(train_state.replace(averages={}))
+        train.snapshot_members(train_state.replace(memory={}))
     with pytest.raises(ValueError, match=r"write jax.vmap\(train.snapshot_members\)"):
         train.snapshot_members(jax.eval_shape(train.population(normed_run(2, 3)).init, jax.random.split(key), DATA))
     with pytest.raises(ValueError, match="must be a positive integer"):
@@ -477,13 +484,13 @@ def test_ensembles_that_cannot_be_are_named(key):
         metrics.gaussian_uncertainty((jnp.ones((2, 3)), jnp.ones((2, 1))))
 
 
-def in_python(train_state, advance, patience, epochs, value):
+def in_python(train_state, advance, patience, epochs, score):
     """Early stopping after every epoch, in plain Python: the best params, the last, and after which epoch it stopped."""
-    lowest, best, waited = np.inf, None, 0
+    highest, best, waited = -np.inf, None, 0
     for epoch in range(1, epochs + 1):
         train_state = advance(train_state)
-        if (found := float(value(train_state))) < lowest:
-            lowest, best, waited = found, train_state.params, 0
+        if (found := float(score(train_state))) > highest:
+            highest, best, waited = found, train_state.params, 0
         elif (waited := waited + 1) == patience:
             return best, train_state.params, epoch
     return best, train_state.params, None
@@ -492,9 +499,9 @@ def in_python(train_state, advance, patience, epochs, value):
 def test_members_stop_early_each_by_itself(key):
     """In one program, through a sweep, as in Python: one stops when it diverges, one by patience, one not at all."""
     held_out = DATA[0], 0 * DATA[1] + 2.3  # the way to the data's own solution leads past what is best here
-    value = lambda train_state: train.evaluate(LINEAR, held_out)(train_state)["loss"]
+    score = lambda train_state: -train.evaluate(LINEAR, held_out)(train_state)["loss"]
     plain_run = lambda learning_rate: train.run(train.step(LINEAR, optax.sgd(learning_rate)), batch_size=4)
-    make = lambda learning_rate: train.stop_early(plain_run(learning_rate), train.early_stopping(2), value)
+    make = lambda learning_rate: train.stop_early(plain_run(learning_rate), train.patience(2), score)
     rates = np.float32([3.0, 0.1, 1e-6])
     found = jdl.sweep(
         make,
@@ -507,7 +514,7 @@ def test_members_stop_early_each_by_itself(key):
     )
     ends = []
     start = jax.jit(plain_run(0.1).init)(jax.random.clone(key), DATA)
-    advance, measure = jax.jit(lambda state, rate: plain_run(rate).advance(state, DATA, 5)[0]), jax.jit(value)
+    advance, measure = jax.jit(lambda state, rate: plain_run(rate).advance(state, DATA, 5)[0]), jax.jit(score)
     for i, rate in enumerate(rates):
         best, last, end = in_python(start, lambda state: advance(state, rate), 2, 9, measure)  # noqa: B023
         member = found.member(i, 0)
@@ -524,8 +531,8 @@ def test_members_stop_early_each_by_itself(key):
 
 def test_a_population_measures_after_epochs_only(key):
     """`vmap` would turn a branch that differs between members into both. Who has stopped goes along with the others, also alone."""
-    value = lambda train_state: 1.0 + 0 * train_state.epoch
-    make = lambda patience: train.stop_early(make_run(0.1), train.early_stopping(patience), value)
+    score = lambda train_state: 1.0 + 0 * train_state.epoch
+    make = lambda patience: train.stop_early(make_run(0.1), train.patience(patience), score)
     each = {"patience": np.int32([1, 3])}
     population = train.population(make, each)
     start = jax.jit(population.init)(jax.random.split(key, 2), DATA)
@@ -543,8 +550,7 @@ def test_a_population_measures_after_epochs_only(key):
 @pytest.mark.slow
 def test_what_stops_and_what_evolves_goes_on_from_its_folder(key, tmp_path):
     """To the bit: progress of early stopping is in the checkpoint; and a population of populations is one, too."""
-    measure = train.evaluate(OBJECTIVE, HELD_OUT)
-    early = train.stop_early(make_run(0.1), train.early_stopping(2), lambda train_state: measure(train_state)["loss"])
+    early = train.stop_early(make_run(0.1), train.patience(2), score)
     based = train.population_based(make_run, {"learning_rate": RATES}, score, search.perturb(), every=4)
     for name, run in (("early", early), ("based", based)):
         keys = jax.random.split(jax.random.clone(key), 2)
@@ -559,10 +565,10 @@ def test_what_stops_and_what_evolves_goes_on_from_its_folder(key, tmp_path):
 
 
 def test_runs_that_cannot_stop_are_named(key):
-    run = train.stop_early(make_run(0.1), train.early_stopping(1), score)
-    with pytest.raises(ValueError, match="stops early already"):
-        jax.eval_shape(train.stop_early(run, train.early_stopping(1), score).init, key, DATA)
-    population = train.stop_early(train.population(make_run(0.1)), train.early_stopping(1), score)
+    run = train.stop_early(make_run(0.1), train.patience(1), score)
+    with pytest.raises(ValueError, match=r"stop_early: the train state has memory\['stop_early'\] already"):
+        jax.eval_shape(train.stop_early(run, train.patience(1), score).init, key, DATA)
+    population = train.stop_early(train.population(make_run(0.1)), train.patience(1), score)
     with pytest.raises(ValueError, match="stop each member"):
         jax.eval_shape(population.init, jax.random.split(key), DATA)
     with pytest.raises(ValueError, match=r"the train state keeps \[\]"):

@@ -121,9 +121,7 @@ from jdl.layers._pool import sum_pool as sum_pool
 from jdl.layers._position_embedding import position_embedding as position_embedding
 from jdl.layers._precision import precision as precision
 from jdl.layers._recurrent import Cell as Cell
-from jdl.layers._recurrent import bidirectional as bidirectional
 from jdl.layers._recurrent import recurrent as recurrent
-from jdl.layers._recurrent import recurrent_stack as recurrent_stack
 from jdl.layers._recurrent_cells import conv_lstm_cell as conv_lstm_cell
 from jdl.layers._recurrent_cells import gru_cell as gru_cell
 from jdl.layers._recurrent_cells import lru_cell as lru_cell
@@ -131,6 +129,8 @@ from jdl.layers._recurrent_cells import lstm_cell as lstm_cell
 from jdl.layers._recurrent_cells import mgu_cell as mgu_cell
 from jdl.layers._recurrent_cells import min_gru_cell as min_gru_cell
 from jdl.layers._recurrent_cells import rnn_cell as rnn_cell
+from jdl.layers._recurrent_stack import bidirectional as bidirectional
+from jdl.layers._recurrent_stack import recurrent_stack as recurrent_stack
 from jdl.layers._relative_position_bias import relative_position_bias as relative_position_bias
 from jdl.layers._remat import remat as remat
 from jdl.layers._resize import resize as resize

@@ -109,14 +109,9 @@ def attention(
             if memory is not None and cache is not None:
                 raise ValueError("attention: a cache holds what x itself was, so it can't be given with a memory")
             source = x if memory is None else sequences("attention", memory)
-            split = lambda y, heads: y.reshape(*y.shape[:2], heads, width)
-            query, keys, values = split(net.query(x), heads), split(net.key(source), groups), split(net.value(source), groups)
-            if qk_norm is not None:
-                query, keys = net.query_norm(query), net.key_norm(keys)
-            if positions is None:
-                positions = jnp.arange(x.shape[1]).reshape(1, -1)
-                positions = positions if cache is None else positions + cache["length"].reshape(-1, 1)
-            places = positions if memory is None else jnp.arange(memory.shape[1]).reshape(1, -1)
+            query, keys, values = _projected(net, x, source, width, normalised=qk_norm is not None)
+            positions = _positions(x, cache) if positions is None else positions
+            places = positions if memory is None else _positions(memory)
             if rope is not None:
                 query, keys = rope(query, positions), rope(keys, places)
             if cache is not None:
@@ -137,6 +132,19 @@ def attention(
         return sized(x.shape[-1] // heads if width is None else width, x.shape[-1] if features is None else features)
 
     return fitted(choose)
+
+
+def _projected(net: Any, x: Any, source: Any, width: int, *, normalised: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Queries, keys and values, `(batch, time, heads, width)`."""
+    split = lambda y: y.reshape(*y.shape[:2], y.shape[-1] // width, width)
+    query, keys, values = split(net.query(x)), split(net.key(source)), split(net.value(source))
+    return (net.query_norm(query), net.key_norm(keys), values) if normalised else (query, keys, values)
+
+
+def _positions(x: Any, cache: dict[str, Any] | None = None) -> jax.Array:
+    """Where the entries of a sequence are, `(batch or 1, time)`: they count on from the cache."""
+    positions = jnp.arange(x.shape[1]).reshape(1, -1)
+    return positions if cache is None else positions + cache["length"].reshape(-1, 1)
 
 
 def _attend(heads: int, sinks: bool, rate: float | jax.Array, options: dict[str, Any]) -> Layer:

@@ -1,4 +1,4 @@
-"""The layer of every recurrent cell, and what is built of several."""
+"""The layer of every recurrent cell."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from jdl import functional
 from jdl.functional import Recurrence, _check
-from jdl.layer import Layer, compose, derive
+from jdl.layer import Layer, derive
 from jdl.layers._drawing import draws, need_key
-from jdl.layers._dropout import dropout
 from jdl.layers._parameter import parameter
 
 
@@ -89,10 +88,9 @@ def recurrent(
     name = cell.recurrence.name
     zones = zoneout if isinstance(zoneout, tuple) else (zoneout,)
     _check.within(name, 0, 1, rate=rate, **{f"zoneout[{i}]" if len(zones) > 1 else "zoneout": z for i, z in enumerate(zones)})
-    drops, stays = draws(rate), any(map(draws, zones))
     if remat is not None:
         _check.positive(name, remat=remat)
-    if cell.recurrence.step is None and (drops or stays or remat is not None):
+    if cell.recurrence.step is None and (any(map(draws, (rate, *zones))) or remat is not None):
         raise ValueError(f"{name}: a linear recurrence has no steps for dropout, zoneout or remat")
 
     def init(key: jax.Array, x: Any, *, carry: Any = None, lengths: Any = None, mask: Any = None) -> tuple[dict, dict]:
@@ -119,120 +117,45 @@ def recurrent(
         x = _check.floating(name, x)
         cell_params = {name: a for name, a in params.items() if name != "carry"}
         start = jax.eval_shape(cell.recurrence.start, cell_params, x)
-        leaves, structure = jax.tree.flatten(start)
         if carry is None and "carry" in params:
-            carry = structure.unflatten(jnp.broadcast_to(params["carry"][str(i)], a.shape) for i, a in enumerate(leaves))
-        options = {}
-        if train and (drops or stays):
-            need_key(name, key)
-            if drops:
-                options["drop"] = functional.dropout(derive(key, "dropout"), jnp.ones(leaves[0].shape, leaves[0].dtype), rate)
-        if stays:
-            each = zones if len(zones) > 1 else zones * len(leaves)
-            if len(each) != len(leaves):
-                raise ValueError(
-                    f"{name}: zoneout must be one for each array of the carry, {_check.describe(start)}, got {zoneout}"
-                )
-            staying = [_stay(key, i, a, x.shape[1], rate) for i, (a, rate) in enumerate(zip(leaves, each))] if train else each
-            options["zoneout"] = structure.unflatten(staying)
+            carry = _learnt(params["carry"], start)
+        noise = _dropped(name, key, start, rate, train) | _staying(name, key, start, x.shape[1], zones, train)
         given = {"carry": carry, "lengths": lengths, "mask": mask, "reverse": reverse, "remat": remat}
-        return functional.recurrent(cell.recurrence, cell_params, x, **given, **options), state
+        return functional.recurrent(cell.recurrence, cell_params, x, **given, **noise), state
 
     return Layer(init, apply)
+
+
+def _learnt(learnt: dict, start: Any) -> Any:
+    """The carry that is held in params, the same for every sample."""
+    leaves, structure = jax.tree.flatten(start)
+    return structure.unflatten(jnp.broadcast_to(learnt[str(i)], a.shape) for i, a in enumerate(leaves))
+
+
+def _dropped(name: str, key: Any, start: Any, rate: Any, train: bool) -> dict[str, Any]:
+    """Dropout of the hidden state, the first array of the carry, as `functional.recurrent` takes it."""
+    if not (train and draws(rate)):
+        return {}
+    need_key(name, key)
+    hidden = jax.tree.leaves(start)[0]
+    return {"drop": functional.dropout(derive(key, "dropout"), jnp.ones(hidden.shape, hidden.dtype), rate)}
+
+
+def _staying(name: str, key: Any, start: Any, time: int, zones: tuple, train: bool) -> dict[str, Any]:
+    """Zoneout, as `functional.recurrent` takes it: what stays in training, how much of it in evaluation."""
+    if not any(map(draws, zones)):
+        return {}
+    leaves, structure = jax.tree.flatten(start)
+    each = zones if len(zones) > 1 else zones * len(leaves)
+    if len(each) != len(leaves):
+        raise ValueError(f"{name}: zoneout must be one for each array of the carry, {_check.describe(start)}, got {zones}")
+    if train:
+        need_key(name, key)
+        each = [_stay(key, i, a, time, rate) for i, (a, rate) in enumerate(zip(leaves, each))]
+    return {"zoneout": structure.unflatten(each)}
 
 
 def _stay(key: jax.Array, index: int, carry: Any, time: int, rate: Any) -> jax.Array:
     """Which entries of an array of the carry stay, `(batch, time, ...)`."""
     ones = jnp.ones((carry.shape[0], time, *carry.shape[1:]), jnp.float32)
     return functional.dropout(derive(key, "zoneout", index), ones, rate) == 0
-
-
-def bidirectional(
-    forward: Layer,
-    backward: Layer,
-    *,
-    merge: Callable[[list], jax.Array] = lambda outputs: jnp.concatenate(outputs, axis=-1),
-) -> Layer:
-    """Reads a sequence in both directions and merges the outputs of each time.
-
-    Inputs are those of `recurrent`; the carry is a pair.
-
-    Args:
-      forward: such as `recurrent(lstm_cell(64))`.
-      backward: such as `recurrent(lstm_cell(64), reverse=True)`.
-      merge: of the list of the two outputs; beside each other if not given.
-
-    Returns:
-      A Layer from `(batch, time, ...)` to `(y, (carry, carry))`, with sublayers `forward` and `backward`.
-
-    Example:
-      >>> import jax, jax.numpy as jnp
-      >>> from jdl import layers as L
-      >>> layer, x = L.bidirectional(L.recurrent(L.gru_cell(4)), L.recurrent(L.gru_cell(4), reverse=True)), jnp.ones((2, 5, 3))
-      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
-      >>> (y, _), _ = jax.eval_shape(layer.apply, params, state, x)
-      >>> y.shape
-      (2, 5, 8)
-
-    Source: Schuster and Paliwal, "Bidirectional Recurrent Neural Networks", https://doi.org/10.1109/78.650093.
-    """
-
-    @compose(forward=forward, backward=backward)
-    def both(net, x, *, carry=None, lengths=None, mask=None):
-        carries = (None, None) if carry is None else carry
-        ahead, end = net.forward(x, carry=carries[0], lengths=lengths, mask=mask)
-        back, start = net.backward(x, carry=carries[1], lengths=lengths, mask=mask)
-        return merge([ahead, back]), (end, start)
-
-    return both
-
-
-def recurrent_stack(*layers: Layer, rate: float | jax.Array = 0.0, residual: bool = False) -> Layer:
-    """Applies recurrent layers one above the other: each reads what the one below says.
-
-    Inputs are those of `recurrent`; the carry is a tuple, one for each layer.
-
-    Args:
-      *layers: such as `recurrent(lstm_cell(64))` or `bidirectional(...)`.
-      rate: probability of dropping an entry of what goes from one layer to the next, in [0, 1]; may be traced. The number 0 needs
-        no key.
-      residual: whether to add the input of each layer to its output; shapes must be equal.
-
-    Returns:
-      A Layer from `(batch, time, ...)` to `(y, carries)`, with sublayers named by position, `"0"`, `"1"`, ...
-
-    Raises:
-      ValueError: if there is no layer, or `rate` is a number outside [0, 1].
-
-    Example:
-      >>> import jax, jax.numpy as jnp
-      >>> from jdl import layers as L
-      >>> layer, x = L.recurrent_stack(*(L.recurrent(L.gru_cell(4)) for _ in range(3)), rate=0.2), jnp.ones((2, 5, 3))
-      >>> params, state = jax.eval_shape(layer.init, jax.random.key(0), x)
-      >>> (y, carries), _ = jax.eval_shape(layer.apply, params, state, x)
-      >>> y.shape, len(carries)
-      ((2, 5, 4), 3)
-
-    Source: residual: Wu et al., "Google's Neural Machine Translation System", https://arxiv.org/abs/1609.08144.
-    """
-    _check.within("recurrent_stack", 0, 1, rate=rate)
-    if not layers:
-        raise ValueError("recurrent_stack: there must be a layer, got none")
-    drops = len(layers) > 1 and draws(rate)
-
-    @compose(**{str(i): layer for i, layer in enumerate(layers)}, **({"drop": dropout(rate)} if drops else {}))
-    def stack(net, x, *, carry=None, lengths=None, mask=None):
-        carries = (None,) * len(layers) if carry is None else carry
-        if len(carries) != len(layers):
-            raise ValueError(f"recurrent_stack: carry must be a tuple for {len(layers)} layers, got {_check.describe(carry)}")
-        ends = []
-        for i, start in enumerate(carries):
-            below = net.drop(x) if drops and i else x
-            y, end = getattr(net, str(i))(below, carry=start, lengths=lengths, mask=mask)
-            if residual:
-                _check.same_shape("recurrent_stack", x=x, y=y)
-            x = x + y if residual else y
-            ends.append(end)
-        return x, tuple(ends)
-
-    return stack

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from jdl.functional import _check
 from jdl.loop._sweep import Sweep, alike_in_length, sweep
 from jdl.train import Folds, Run
+from jdl.train._state import unused
 
 
 def cross_validate(
@@ -70,6 +70,6 @@ def cross_validate(
 
     merge = lambda a, axis: a.reshape(*a.shape[:axis], a.shape[axis] // count, count * a.shape[axis + 1], *a.shape[axis + 2 :])
     history = {name: merge(values, 1) if "/" in name else values for name, values in found.history.items()}
-    members = functools.partial(jax.tree.map, lambda a: merge(jax.random.clone(a) if _check.is_key(a) else a, 0))
+    members = functools.partial(jax.tree.map, lambda a: merge(unused(a), 0))
     groups = [([i // count for i in indices[::count]], members(train_states)) for indices, train_states in found.groups]
     return Sweep(settings, history, groups)

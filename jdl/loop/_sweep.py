@@ -1,6 +1,7 @@
 """Many settings and seeds as one population."""
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from jdl.loop._drive import Callback, History, drive
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
+from jdl.train._state import member
 
 
 class Sweep(NamedTuple):
@@ -38,7 +40,7 @@ class Sweep(NamedTuple):
         """The final train state of one member; with `slice(None)`, of all seeds of a setting, with a first axis of seeds."""
         for indices, train_states in self.groups:
             if setting in indices:
-                return jax.tree.map(functools.partial(_part, place=(indices.index(setting), seed)), train_states)
+                return member(train_states, (indices.index(setting), seed))
         raise IndexError(f"sweep: there are {sum(len(indices) for indices, _ in self.groups)} settings, got {setting}")
 
     def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def sweep(
 
     Raises:
       ValueError: if hyperparameters differ in length, or a size is not positive.
-      TypeError: if `seeds` is neither a number nor typed keys.
+      TypeError: if `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is given by keyword.
       MemoryError: if not even two members fit.
       FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
         is overwritten.
@@ -157,7 +159,7 @@ def sweep(
         fixed = {name: values[indices[0]] for name, values in settings.items() if not _traced(values)}
         varied = {name: np.asarray([values[i] for i in indices]) for name, values in settings.items() if _traced(values)}
         group = _Group(functools.partial(make_run, **fixed), varied, keys, len(indices), exact)
-        measure = None if evaluate is None else of_members(functools.partial(evaluate, **fixed) if fixed else evaluate, exact=exact)
+        measure = None if evaluate is None else of_members(_given(evaluate, fixed), exact=exact)
         place = None if folder is None else Path(folder) / f"group-{number}"
         options = {"epochs": epochs, "checkpoint": checkpoint, "callbacks": callbacks, "progress": progress, "config": config}
         train_states, history = group.trained(data, measure, block, place, **options)
@@ -198,7 +200,7 @@ class _Group(NamedTuple):
             prepared = lowered(size)._replace(hyperparameters=self.own(chosen))
             train_state, history = drive(run.init, lambda *_, prepared=prepared: prepared, data, keys, folder=place, **options)
             kept = min(size, members - start)
-            parts.append((jax.tree.map(functools.partial(_part, place=slice(kept)), train_state), history, kept))
+            parts.append((member(train_state, slice(kept)), history, kept))
         shape = self.settings, len(self.keys)
         split = lambda a: a.reshape(*shape, *a.shape[1:])
         train_states = jax.tree.map(lambda *arrays: split(jnp.concatenate(arrays)), *(part[0] for part in parts))
@@ -232,14 +234,23 @@ def alike_in_length(name: str, hyperparameters: Mapping[str, Any]) -> tuple[dict
     return settings, next(iter(lengths.values()))
 
 
+def _given(evaluate: Callable[..., Any], fixed: Mapping[str, Any]) -> Callable[..., Any]:
+    """The evaluation of a group, whose settings have these in common."""
+    if not fixed:
+        return evaluate
+    try:
+        inspect.signature(evaluate).bind(None, **fixed)
+    except TypeError as error:
+        names = ", ".join(fixed)
+        mend = f"evaluate=lambda train_state, {names}: measure(train_state)"
+        raise TypeError(f"sweep: evaluate must take {names} by keyword, since they decide the program, {mend}") from error
+    return functools.partial(evaluate, **fixed)
+
+
 def _traced(values: list[Any]) -> bool:
     """Whether these are numbers to compute with; Python integers alone, which may be sizes, are not."""
     numbers = all(isinstance(value, int | float | np.number | np.ndarray | jax.Array) for value in values)
     return numbers and not all(isinstance(value, int) for value in values)
-
-
-def _part(a: jax.Array, place: Any) -> jax.Array:
-    return (jax.random.clone(a) if _check.is_key(a) else a)[place]
 
 
 def _alike(settings: dict[str, list[Any]], size: int) -> list[list[int]]:

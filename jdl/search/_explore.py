@@ -38,8 +38,10 @@ def perturb(factors: Sequence[float] = (0.8, 1.2), **bounds: tuple[float, float]
     """
     if not len(factors):
         raise ValueError("perturb: there must be a factor to choose, got none")
-    for low, high in bounds.values():
-        _check.ordered("perturb", low=low, high=high)
+    for name, ends in bounds.items():
+        if not hasattr(ends, "__len__") or len(ends) != 2:
+            raise ValueError(f"perturb: bounds of {name} must be (low, high), got {_check.describe(ends)}")
+        _check.ordered("perturb", low=ends[0], high=ends[1])
 
     def change(key: jax.Array, own: Own) -> Own:
         _known("perturb", bounds, own)
@@ -58,13 +60,14 @@ def resample(probability: float | jax.Array, **axes: Axis) -> Explore:
     Args:
       probability: of drawing anew, in [0, 1]; may be traced.
       **axes: what each hyperparameter may be, such as `log_uniform(1e-4, 1e-1)`: a function of traced numbers in [0, 1), which
-        `choice` is not.
+        `choice` is not, since it gives Python objects.
 
     Returns:
       `(key, hyperparameters) -> hyperparameters`, of one member.
 
     Raises:
       ValueError: if the probability is out of range; when called, if there is no such hyperparameter.
+      TypeError: if an axis does not take traced numbers.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -76,6 +79,8 @@ def resample(probability: float | jax.Array, **axes: Axis) -> Explore:
     Source: Jaderberg et al., "Population Based Training of Neural Networks", https://arxiv.org/abs/1711.09846.
     """
     _check.within("resample", 0, 1, probability=probability)
+    for name, axis in axes.items():
+        _draws_in_programs(name, axis)
 
     def change(key: jax.Array, own: Own) -> Own:
         _known("resample", axes, own)
@@ -91,3 +96,11 @@ def resample(probability: float | jax.Array, **axes: Axis) -> Explore:
 def _known(function: str, named: Mapping[str, Any], own: Own) -> None:
     if unknown := [name for name in named if name not in own]:
         raise ValueError(f"{function}: there is no hyperparameter {unknown[0]!r}, there are {sorted(own)}")
+
+
+def _draws_in_programs(name: str, axis: Axis) -> None:
+    try:
+        jax.eval_shape(axis, jax.ShapeDtypeStruct((), jnp.float32))
+    except TypeError as error:
+        good = "search.uniform or search.log_uniform, which take traced numbers; search.choice gives Python objects"
+        raise TypeError(f"resample: {name} must be such as {good}") from error

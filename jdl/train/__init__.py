@@ -5,9 +5,6 @@ from jdl.train._asynchronous_halving import asynchronous_halving as asynchronous
 from jdl.train._average import average as average
 from jdl.train._average import averaged as averaged
 from jdl.train._average import stochastic_weight_average as stochastic_weight_average
-from jdl.train._early_stopping import EarlyStopping as EarlyStopping
-from jdl.train._early_stopping import Progress as Progress
-from jdl.train._early_stopping import early_stopping as early_stopping
 from jdl.train._evaluate import evaluate as evaluate
 from jdl.train._folds import Folds as Folds
 from jdl.train._folds import evaluate_on_folds as evaluate_on_folds
@@ -21,6 +18,9 @@ from jdl.train._mean_over import mean_over as mean_over
 from jdl.train._objective import Objective as Objective
 from jdl.train._objective import objective as objective
 from jdl.train._order import shuffled as shuffled
+from jdl.train._patience import EarlyStopping as EarlyStopping
+from jdl.train._patience import Progress as Progress
+from jdl.train._patience import patience as patience
 from jdl.train._population_based import exploit_and_explore as exploit_and_explore
 from jdl.train._population_based import population_based as population_based
 from jdl.train._rollback import rollback as rollback

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._numbers import divisor, widen
-from jdl.train._state import TrainState
+from jdl.train._state import TrainState, remembering
 from jdl.train._step import Step
 
 
@@ -130,22 +130,20 @@ def averaged(train_state: TrainState, name: str | None = None) -> TrainState:
     return train_state.replace(params=jax.tree.map(lambda mean, like: mean.astype(like.dtype), params, train_state.params))
 
 
-def keeping(name: str, step: Step, init: Any, update: Any) -> Step:
-    """A step that also keeps `averages[name]`: `init(train_state)`, then `update(average, train_state, counted)` after each step.
+def keeping(name: str, step: Step, init: Any, update: Any, where: str = "averages") -> Step:
+    """A step that also keeps `averages[name]`, or `memory[name]`: `init(train_state)`, then `update(kept, train_state, counted)`.
 
     A skipped step is not counted: its params are those of the step before, which the average has seen.
     """
 
     def begin(key: jax.Array, batch: Any) -> TrainState:
         train_state = step.init(key, batch)
-        if name in train_state.averages:
-            raise ValueError(f"{name}: the step keeps such an average already")
-        return train_state.replace(averages=train_state.averages | {name: init(train_state)})
+        return remembering(name, train_state, init(train_state), where)
 
     def proceed(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         new, metrics = step.update(train_state, batch)
-        average = update(new.averages[name], new, new.step > train_state.step)
-        return new.replace(averages=new.averages | {name: average}), metrics
+        there = getattr(new, where)
+        return new.replace(**{where: there | {name: update(there[name], new, new.step > train_state.step)}}), metrics
 
     return Step(begin, proceed)
 

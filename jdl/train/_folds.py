@@ -147,14 +147,14 @@ def evaluate_on_folds(objective: Objective, folds: Folds, data: Any, *, batch_si
     Example:
       >>> import jax, jax.numpy as jnp, optax
       >>> from jdl import layers as L, losses, train
-      >>> data = jnp.ones((10, 2)), jnp.ones((10, 1))
+      >>> data = jnp.arange(20.0).reshape(10, 2), jnp.zeros((10, 1))
       >>> objective, folds = train.objective(L.dense(1), losses.mean_squared_error), train.folds(jax.random.key(0), 10, 3)
-      >>> def make(fold):
-      ...     return train.run_on_folds(train.step(objective, optax.sgd(0.1)), folds, fold, batch_size=3)
-      >>> members = train.population(make, {"fold": jnp.arange(3)})
-      >>> train_state = members.init(jax.random.split(jax.random.key(1), 3), data)
-      >>> jax.vmap(train.evaluate_on_folds(objective, folds, data))(train_state)["loss"].shape
-      (3,)
+      >>> train_state = train.step(objective, optax.sgd(0.1)).init(jax.random.key(1), data)
+      >>> train_state = train_state.replace(hyperparameters={"fold": 2})
+      >>> held_out = tuple(a[folds.held_out(2)] for a in data)
+      >>> by_fold, by_hand = train.evaluate_on_folds(objective, folds, data), train.evaluate(objective, held_out)
+      >>> bool(jnp.isclose(by_fold(train_state)["loss"], by_hand(train_state)["loss"]))
+      True
     """
     _check.positive("evaluate_on_folds", batch_size=batch_size)
     _fitting("evaluate_on_folds", data, folds)

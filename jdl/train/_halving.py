@@ -9,9 +9,7 @@ import numpy as np
 
 from jdl.functional import _check
 from jdl.train._run import Run, population
-from jdl.train._state import TrainState
-
-Score = Callable[[TrainState], jax.Array]
+from jdl.train._state import Score, TrainState, member
 
 
 class Halving(NamedTuple):
@@ -142,8 +140,3 @@ def scored(name: str, score: Score, train_state: TrainState) -> jax.Array:
     """A score for each member; what is NaN is worst."""
     found = jax.vmap(lambda train_state: _check.scalar(name, "score", score(train_state)))(train_state)
     return jnp.where(jnp.isnan(found), -jnp.inf, found)
-
-
-def member(train_state: TrainState, place: Any) -> TrainState:
-    """Some members of a population, or one."""
-    return jax.tree.map(lambda a: (jax.random.clone(a) if _check.is_key(a) else a)[place], train_state)

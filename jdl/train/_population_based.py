@@ -8,11 +8,9 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.layer import derive
+from jdl.search import Explore
 from jdl.train._run import Run, any_member, branch, population
-from jdl.train._skip import chosen
-from jdl.train._state import TrainState
-
-Explore = Callable[[jax.Array, dict[str, jax.Array]], dict[str, jax.Array]]
+from jdl.train._state import Score, TrainState, chosen
 
 
 def exploit_and_explore(
@@ -42,18 +40,15 @@ def exploit_and_explore(
     Example:
       >>> import jax, jax.numpy as jnp, optax
       >>> from jdl import layers as L, losses, search, train
-      >>> data = jnp.ones((8, 2)), jnp.ones((8, 1))
-      >>> objective = train.objective(L.dense(1), losses.mean_squared_error)
-      >>> def make(learning_rate):
-      ...     return train.run(train.step(objective, optax.sgd(learning_rate)), batch_size=4)
-      >>> members = train.population(make, {"learning_rate": [0.5, 0.1, 0.2]})
-      >>> train_state = jax.jit(members.init)(jax.random.split(jax.random.key(0), 3), data)
-      >>> @jax.jit
-      ... def select(key, train_state, scores):
-      ...     return train.exploit_and_explore(key, train_state, scores, search.perturb((2.0,)))
-      >>> train_state = select(jax.random.key(1), train_state, jnp.array([1.0, 3.0, 2.0]))
-      >>> [f"{rate:.1f}" for rate in train_state.hyperparameters["learning_rate"]]
+      >>> step = train.step(train.objective(L.dense(2), losses.mean_squared_error), optax.sgd(0.1))
+      >>> init = lambda key, strength: step.init(key, (jnp.ones((1, 2)),) * 2).replace(hyperparameters={"strength": strength})
+      >>> train_state = jax.vmap(init)(jax.random.split(jax.random.key(0), 3), jnp.array([0.5, 0.1, 0.2]))
+      >>> scores = jnp.array([1.0, 3.0, 2.0])
+      >>> new = train.exploit_and_explore(jax.random.key(1), train_state, scores, search.perturb((2.0,)))
+      >>> [f"{strength:.1f}" for strength in new.hyperparameters["strength"]]
       ['0.2', '0.1', '0.2']
+      >>> bool((new.params["kernel"][0] == train_state.params["kernel"][1]).all())
+      True
 
     Source: Jaderberg et al., "Population Based Training of Neural Networks", https://arxiv.org/abs/1711.09846.
     """
@@ -84,7 +79,7 @@ def exploit_and_explore(
 def population_based(
     make: Callable[..., Run],
     hyperparameters: Mapping[str, Any],
-    score: Callable[[TrainState], jax.Array],
+    score: Score,
     explore: Explore,
     *,
     every: int | jax.Array,

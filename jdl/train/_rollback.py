@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.train._skip import remembering
-from jdl.train._state import TrainState
+from jdl.train._state import TrainState, remembering
 from jdl.train._step import Step
 
 _GOES_ON = {"scale_loss"}  # a scale that comes back would overflow again, and be halved for nothing

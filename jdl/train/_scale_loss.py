@@ -9,8 +9,7 @@ import optax
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.train._skip import chosen, remembering
-from jdl.train._state import TrainState
+from jdl.train._state import TrainState, chosen, remembering
 from jdl.train._step import Gradient, Step, value_and_gradient
 
 _LARGEST = 2.0**24

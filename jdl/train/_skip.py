@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.train._state import TrainState
+from jdl.train._state import TrainState, chosen, remembering
 from jdl.train._step import Step
 
 
@@ -105,21 +105,9 @@ def _skipped(name: str, good: jax.Array, new: TrainState, old: TrainState, metri
     return chosen(good, new, old), metrics | {"skipped": 1.0 - good}
 
 
-def chosen(first: jax.Array, new: Any, old: Any) -> Any:
-    """One of two trees of the same arrays; keys, which steps don't change, are the first tree's."""
-    return jax.tree.map(lambda new, old: new if _check.is_key(new) else jnp.where(first, new, old), new, old)
-
-
 def finite(new: TrainState, old: TrainState, metrics: dict[str, jax.Array]) -> jax.Array:
     """Whether nothing became infinite or NaN."""
     return jnp.stack([stays_finite(a) for a in metrics.values()] + jax.tree.leaves(jax.tree.map(stays_finite, new, old))).all()
-
-
-def remembering(name: str, train_state: TrainState, memory: Any) -> TrainState:
-    """A first train state that also holds `memory[name]`; raises ValueError if there is one."""
-    if name in train_state.memory:
-        raise ValueError(f"{name}: the step does this already")
-    return train_state.replace(memory=train_state.memory | {name: memory})
 
 
 def stays_finite(new: jax.Array, old: jax.Array | None = None) -> jax.Array:

@@ -60,7 +60,7 @@ def snapshots(step: Step, *, every: int, count: int) -> Step:
       count: how many snapshots to keep; so many copies of params are held in memory.
 
     Returns:
-      A Step, whose train state has `averages["snapshots"]`; see `snapshot_members`.
+      A Step, whose train state has `memory["snapshots"]`; see `snapshot_members`.
 
     Raises:
       ValueError: if a number is out of range; at init, if the train state has such snapshots already.
@@ -91,7 +91,7 @@ def snapshots(step: Step, *, every: int, count: int) -> Step:
         models = {name: jax.tree.map(put, kept[name], getattr(train_state, name)) for name in ("params", "state")}
         return models | {"taken": kept["taken"] + due}
 
-    return keeping("snapshots", step, init, update)
+    return keeping("snapshots", step, init, update, "memory")
 
 
 def snapshot_members(train_state: TrainState) -> TrainState:
@@ -101,7 +101,7 @@ def snapshot_members(train_state: TrainState) -> TrainState:
       train_state: of a step made by `snapshots`. For a population, `jax.vmap(train.snapshot_members)`.
 
     Returns:
-      A train state with a first axis of snapshots, without averages.
+      A train state with a first axis of snapshots, without averages and memory.
 
     Raises:
       ValueError: if it keeps no snapshots, is of a population, or the host sees that fewer were taken than are kept.
@@ -109,17 +109,20 @@ def snapshot_members(train_state: TrainState) -> TrainState:
     Example:
       >>> import jax, jax.numpy as jnp, optax
       >>> from jdl import layers as L, losses, train
-      >>> objective, data = train.objective(L.dense(1), losses.mean_squared_error), (jnp.ones((8, 3)), jnp.zeros((8, 1)))
-      >>> run = train.run(train.snapshots(train.step(objective, optax.sgd(0.1)), every=5, count=2), batch_size=4)
-      >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 10)
-      >>> jax.vmap(train.evaluate(objective, data))(train.snapshot_members(train_state))["loss"].shape
-      (2,)
+      >>> objective, batch = train.objective(L.dense(1), losses.mean_squared_error), (jnp.ones((8, 3)), jnp.zeros((8, 1)))
+      >>> step = train.snapshots(train.step(objective, optax.sgd(0.1)), every=1, count=2)
+      >>> first, _ = step.update(step.init(jax.random.key(0), batch), batch)
+      >>> second, _ = step.update(first, batch)
+      >>> members = train.snapshot_members(second)
+      >>> bool((members.params["kernel"] == jnp.stack([first.params["kernel"], second.params["kernel"]])).all())
+      True
+      >>> measured = jax.vmap(train.evaluate(objective, batch))(members)
 
     Source: Huang et al., "Snapshot Ensembles: Train 1, Get M for Free", https://arxiv.org/abs/1704.00109.
     """
-    if "snapshots" not in train_state.averages:
-        raise ValueError(f"snapshot_members: the train state keeps {sorted(train_state.averages)}, not snapshots")
-    kept = train_state.averages["snapshots"]
+    if "snapshots" not in train_state.memory:
+        raise ValueError(f"snapshot_members: the train state keeps {sorted(train_state.memory)}, not snapshots")
+    kept = train_state.memory["snapshots"]
     if kept["taken"].ndim:
         raise ValueError(
             "snapshot_members: the train state is of a population; write jax.vmap(train.snapshot_members)(train_state)"
@@ -127,5 +130,5 @@ def snapshot_members(train_state: TrainState) -> TrainState:
     count = jax.tree.leaves(kept["params"])[0].shape[0]
     enough = f"all {count} snapshots must have been taken"
     _check.report("snapshot_members", enough, kept["taken"], lambda taken: taken < count)
-    rest = train_state.replace(averages={})
+    rest = train_state.replace(averages={}, memory={})
     return jax.vmap(lambda params, state: rest.replace(params=params, state=state))(kept["params"], kept["state"])

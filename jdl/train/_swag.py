@@ -93,9 +93,10 @@ def swag_sample(key: jax.Array, train_state: TrainState, *, scale: float | jax.A
       >>> objective, data = train.objective(L.dense(1), losses.mean_squared_error), (jnp.ones((8, 3)), jnp.zeros((8, 1)))
       >>> run = train.run(train.swag(train.step(objective, optax.sgd(0.1)), start=5, rank=3), batch_size=4)
       >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 20)
-      >>> measure, keys = train.evaluate(objective, data), jax.random.split(jax.random.key(1), 10)
-      >>> jax.vmap(lambda key: measure(train.swag_sample(key, train_state)))(keys)["loss"].shape
-      (10,)
+      >>> deviation = lambda scale: train.swag_sample(jax.random.key(1), train_state, scale=scale).params["kernel"] - mean
+      >>> mean = train.averaged(train_state).params["kernel"]
+      >>> bool(jnp.allclose(deviation(1.0), 2 * deviation(0.5), atol=1e-6)), bool((deviation(0.0) == 0).all())
+      (True, True)
 
     Source: Maddox et al., "A Simple Baseline for Bayesian Uncertainty in Deep Learning", https://arxiv.org/abs/1902.02476.
     """
