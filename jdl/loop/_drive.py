@@ -77,8 +77,9 @@ def drive(
             advance, measure = compiled
             with watched(f"a chunk of steps from step {journey.step}"):
                 position = _chunk(advance, journey, data, pace, checkpoints.limit(journey.step))
-            bar.show(len(journey.records) + position / size)
-            if journey.epoch_is_over:
+            if not journey.epoch_is_over:
+                bar.show(len(journey.records) + position / size)
+            else:
                 with watched(f"evaluation after step {journey.step}"):
                     journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
                 bar.show(len(journey.records), journey.records[-1])
@@ -179,11 +180,9 @@ class _Pace:
 def _chunk(advance: Callable, journey: Journey, data: Any, pace: _Pace, most: int) -> int:
     """Advances by some steps, to the end of the epoch at most; returns the position in it."""
     begin = time.perf_counter()
-    limit = jnp.int32(min(largest(pace.limit), most))
-    journey.train_state, journey.sums, look = advance(
-        journey.train_state, journey.sums, data, jnp.int32(len(journey.records)), limit
-    )
-    journey.epoch_is_over, taken, position, step = jax.device_get(look)
-    pace.learn(int(taken), time.perf_counter() - begin)
-    journey.steps, journey.step = journey.steps + int(taken), int(step)
-    return 0 if journey.epoch_is_over else position
+    limit = np.int32(min(largest(pace.limit), most))
+    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, np.int32(len(journey.records)), limit)
+    over, taken, position, journey.step = np.asarray(look).tolist()
+    pace.learn(taken, time.perf_counter() - begin)
+    journey.epoch_is_over, journey.steps = bool(over), journey.steps + taken
+    return position

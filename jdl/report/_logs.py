@@ -90,9 +90,12 @@ def log(path: str | Path, begin: Callable[[Path, Sequence[Record]], Add]) -> Cal
 def by_member(record: Record) -> Iterator[dict[str, Any]]:
     """The record of each member, of numbers; what they share, such as the time, is in all of them, and matrices are in none."""
     record = {name: value for name, value in record.items() if np.ndim(value) < 2}
+    if not has_members(record):
+        yield {name: np.asarray(value).item() for name, value in record.items()}
+        return
     shape = np.broadcast_shapes(*(np.shape(value) for value in record.values()))
     columns = [np.broadcast_to(np.asarray(value), shape).ravel().tolist() for value in record.values()]
-    return (dict(zip(record, values)) for values in zip(*columns))
+    yield from (dict(zip(record, values)) for values in zip(*columns))
 
 
 def has_members(record: Record) -> bool:
