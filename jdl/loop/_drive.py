@@ -180,8 +180,8 @@ class _Pace:
 def _chunk(advance: Callable, journey: Journey, data: Any, pace: _Pace, most: int) -> int:
     """Advances by some steps, to the end of the epoch at most; returns the position in it."""
     begin = time.perf_counter()
-    limit = np.int32(min(largest(pace.limit), most))
-    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, np.int32(len(journey.records)), limit)
+    epoch, limit = np.int32(len(journey.records)), np.int32(min(largest(pace.limit), most))
+    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, epoch, limit)
     over, taken, position, journey.step = np.asarray(look).tolist()
     pace.learn(taken, time.perf_counter() - begin)
     journey.epoch_is_over, journey.steps = bool(over), journey.steps + taken
