@@ -79,8 +79,9 @@ def drive(
             advance, measure = compiled
             with watched(f"a chunk of steps from step {journey.step}"):
                 _chunk(advance, journey, feed, pace, checkpoints.limit(journey.step))
-            bar.show(len(journey.records) + journey.position / feed.size)
-            if journey.epoch_is_over:
+            if not journey.epoch_is_over:
+                bar.show(len(journey.records) + journey.position / feed.size)
+            else:
                 with watched(f"evaluation after step {journey.step}"):
                     journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
                 bar.show(len(journey.records), journey.records[-1])
@@ -185,10 +186,8 @@ def _chunk(advance: Callable, journey: Journey, feed: Feed, pace: _Pace, most: i
     """Advances by some steps, to the end of the epoch at most."""
     begin = time.perf_counter()
     data, left = feed.at(journey)
-    limit = jnp.int32(min(largest(pace.limit), most, left))
-    journey.train_state, journey.sums, look = advance(
-        journey.train_state, journey.sums, data, jnp.int32(len(journey.records)), limit
-    )
-    journey.epoch_is_over, taken, position, step = jax.device_get(look)
-    pace.learn(int(taken), time.perf_counter() - begin)
-    journey.steps, journey.step, journey.position = journey.steps + int(taken), int(step), int(position)
+    epoch, limit = np.int32(len(journey.records)), np.int32(min(largest(pace.limit), most, left))
+    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, epoch, limit)
+    over, taken, journey.position, journey.step = np.asarray(look).tolist()
+    pace.learn(taken, time.perf_counter() - begin)
+    journey.epoch_is_over, journey.steps = bool(over), journey.steps + taken

@@ -74,7 +74,8 @@ def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
             return (train_state.epoch.max() == epoch) & (steps < limit)
 
         train_state, steps, sums = jax.lax.while_loop(unfinished, one, (train_state, jnp.int32(0), sums))
-        look = train_state.epoch.max() > epoch, steps, train_state.position.max(), train_state.step.max()
+        over = (train_state.epoch.max() > epoch).astype(jnp.int32)
+        look = jnp.stack([over, steps, train_state.position.max(), train_state.step.max()])  # one array is fetched faster than four
         return train_state, sums, look
 
     return advance

@@ -8,6 +8,7 @@ import numpy as np
 from jdl.report._logs import members
 
 _EVERY = 10.0  # seconds between two lines, where the output is not a terminal
+_REDRAWN = 0.1  # seconds between two pictures of the bar, on a terminal
 
 
 class Progress:
@@ -35,7 +36,7 @@ class Progress:
         fields: dict[str, Any] = {"epoch": f"0/{epochs}", "text": "compiling", "speed": "", "left": ""}
         self._task = self._bar.add_task("", total=epochs, **fields)
         self._begun: tuple[float, float] | None = None  # when the first chunk of this call was over, and at which epoch
-        self._printed = time.perf_counter()
+        self._told = time.perf_counter()  # when metrics were
 
     def __enter__(self) -> "Progress":
         self._bar.start()
@@ -51,11 +52,11 @@ class Progress:
         begin, before = self._begun
         fields: dict[str, Any] = self._pace((epochs - before) / (now - begin), self._epochs - epochs) if epochs > before else {}
         self._bar.update(self._task, completed=epochs, **fields)
-        if record:
+        if record and (now - self._told >= (_EVERY if self._lines else _REDRAWN) or record["epoch"] == self._epochs):
+            self._told = now
             epoch, text = f"{record['epoch']}/{self._epochs}", describe(record)
             self._bar.update(self._task, text=text, epoch=epoch)
-            if self._lines and (now - self._printed >= _EVERY or record["epoch"] == self._epochs):
-                self._printed = now
+            if self._lines:
                 line = "  ".join((f"epoch {epoch}", text, *fields.values()))
                 self._console.print(line, soft_wrap=True, highlight=False, markup=False)
 

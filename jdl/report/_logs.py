@@ -106,8 +106,11 @@ def by_member(record: Record) -> Iterator[dict[str, Any]]:
     """The record of each member, of numbers; what they share, such as the time, is in all of them, vectors and more in none."""
     shape = members(record)
     record = {name: value for name, value in record.items() if np.shape(value) == (shape if "/" in name else ())}
+    if not shape:
+        yield {name: np.asarray(value).item() for name, value in record.items()}
+        return
     columns = [np.broadcast_to(np.asarray(value), shape).ravel().tolist() for value in record.values()]
-    return (dict(zip(record, values)) for values in zip(*columns))
+    yield from (dict(zip(record, values)) for values in zip(*columns))
 
 
 def members(record: Record) -> tuple[int, ...]:

@@ -1,18 +1,20 @@
 """The order of samples: a shuffle that is computed entry by entry, without sorting or storing it."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
 from jdl.layer import derive
 
-_ROUNDS = 6
+_ROUNDS = 8
 
 
 def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, most: int | None = None) -> jax.Array:
     """Where a random permutation of 0..size-1 sends the given positions.
 
-    A Feistel network permutes the numbers of as many bits as `size` needs; what falls outside is sent through again until it falls
-    inside, which leaves a permutation. Any entry costs the same, so a run resumes at step a million at once.
+    A Feistel network permutes the cells of the smallest grid, nearly square, that holds `size`; what falls outside is sent through
+    again until it falls inside, which leaves a permutation. Any entry costs the same, so a run resumes at step a million at once.
 
     Args:
       key: a typed key; it decides the permutation.
@@ -33,16 +35,17 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
     """
     most = int(size) if most is None else most
     size = size.astype(jnp.uint32) if isinstance(size, jax.Array) else size
-    bits = max(2, (most - 1).bit_length())
-    low, high = bits // 2, bits - bits // 2
+    columns = max(2, math.isqrt(most - 1) + 1)
+    rows = -(-most // columns)
     keys = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 
     def permute(x: jax.Array) -> jax.Array:
-        left, right = x >> low, x & ((1 << low) - 1)
-        for i in range(_ROUNDS):  # an even number, so that the halves end with the sizes they had
-            width = high if i % 2 == 0 else low
-            left, right = right, left ^ (_mix(right ^ keys[i]) & ((1 << width) - 1))
-        return left << low | right
+        left, right = x // columns, x % columns
+        for i in range(_ROUNDS):  # an even number, so that the two end with the ranges they had
+            count = rows if i % 2 == 0 else columns
+            moved = left + ((_mix(right ^ keys[i]) >> 16) * count >> 16)  # by less than count, which is below 2**16
+            left, right = right, jnp.where(moved >= count, moved - count, moved)
+        return left * columns + right
 
     first = permute(positions.astype(jnp.uint32))
     again = lambda x: jnp.where(x >= size, permute(x), x)
