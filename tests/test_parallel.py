@@ -1,6 +1,7 @@
 """Many devices give what one gives; arrays lie where rules say; programs send what they must and no more."""
 
 import functools
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -402,22 +403,54 @@ def test_a_checkpoint_goes_on_on_other_devices(saved, layout):
     np.testing.assert_allclose(measured["loss"], following, rtol=1e-6)
 
 
-def test_fit_goes_on_over_a_mesh(tmp_path):
-    """`jdl.fit` takes the run as it is; in two calls it gives the bits of one."""
+def fitted(layout, folder, epochs, batch_size=BATCH, rate=1e-2):
+    """Where a run on one device comes to, if there is no layout, or one on several."""
     objective, data = mlp(np.random.default_rng(1))
-    mesh = devices("data=8")
-    step = parallel.over(train.step(objective, optax.adam(1e-2)), mesh, SHARDED)
-    run = train.run(step, batch_size=BATCH)
-    measure = train.evaluate(parallel.split(objective, mesh, SHARDED), data, batch_size=30)
-    fit = functools.partial(jdl.fit, run, data, evaluate=measure, progress=False)
-    whole, history = fit(jax.random.key(3), epochs=3, folder=tmp_path / "whole")
-    fit(jax.random.key(3), epochs=1, folder=tmp_path / "parts")
-    parts, again = fit(jax.random.key(3), epochs=3, folder=tmp_path / "parts")
+    step, measured = train.step(objective, optax.adam(rate)), objective
+    if layout is not None:
+        axes, rules = LAYOUTS[layout]
+        step, measured = parallel.over(step, devices(axes), rules), parallel.split(objective, devices(axes), rules)
+    run, measure = train.run(step, batch_size=batch_size), train.evaluate(measured, data, batch_size=30)
+    return jdl.fit(run, data, jax.random.key(3), epochs=epochs, evaluate=measure, folder=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder after the first epoch on eight devices, and all of a run that nothing happened to."""
+    tmp = tmp_path_factory.mktemp("begun")
+    fitted("sharded8", tmp / "begun", 1)
+    return tmp / "begun", fitted("sharded8", None, 3)
+
+
+def test_fit_goes_on_over_a_mesh(begun, tmp_path):
+    """`jdl.fit` takes the run as it is; in two calls it gives the bits of one."""
+    shutil.copytree(begun[0], tmp_path / "again")
+    whole, history = begun[1]
+    parts, again = fitted("sharded8", tmp_path / "again", 3)
     assert parts.params["mlp"]["0"]["kernel"].sharding.spec == P(None, "data")
     for a, b in zip(
         jax.tree.leaves((whole.params, history["evaluate/loss"])), jax.tree.leaves((parts.params, again["evaluate/loss"]))
     ):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "layout", [None, "mixed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("data1", "data2", "sharded2", "tensor"))]
+)
+def test_fit_goes_on_on_other_devices(begun, layout, tmp_path):
+    """Within 1e-6 of the run that stays where it is."""
+    shutil.copytree(begun[0], tmp_path / "other")
+    train_state, history = fitted(layout, tmp_path / "other", 3)
+    for name in ("train/loss", "evaluate/loss"):
+        np.testing.assert_allclose(history[name], begun[1][1][name], rtol=1e-6)
+    many = devices(LAYOUTS[layout][0]).size if layout else 1
+    assert len(train_state.params["mlp"]["0"]["kernel"].sharding.device_set) == many
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 8}, {"rate": 2e-2}])
+def test_another_run_on_other_devices_is_refused(begun, change):
+    with pytest.raises(FileExistsError, match="its program differs"):
+        fitted(None, begun[0], 3, **change)
 
 
 # A named axis
