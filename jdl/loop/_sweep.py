@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from jdl import train
+from jdl import parallel, train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
 from jdl.loop._about import write_sweep
 from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._drive import Callback, History, drive
+from jdl.loop._members import OWN, by_device, fewest, filled, like_was, mesh_of, on_host, put, share, whole
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
@@ -175,33 +177,46 @@ class _Group(NamedTuple):
         self, data: Any, evaluate: Any, block: int | None, folder: Path | None, **options: Any
     ) -> tuple[TrainState, History]:
         """Train states `(settings, seeds, ...)`, and the history, `(epochs, settings, seeds)`, of all members, in blocks."""
-        data = jax.tree.map(jnp.asarray, data)
         members = self.settings * len(self.keys)
+        least = fewest(members)
+        init = functools.cache(functools.partial(self.init, data))
+        on = functools.cache(lambda mesh: put((data, evaluate), mesh))
 
         @functools.cache
         def lowered(size: int) -> Programs:
-            run, keys = self.population(np.arange(size))
-            return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
+            mesh, own = mesh_of(size, least), self.own(np.arange(size) % members)
+            keys = jax.ShapeDtypeStruct((size,), self.keys.dtype)
+            first = parallel.place(jax.eval_shape(init(mesh), keys, own), mesh, OWN)
+            given, measure = on(mesh)
+            return programs(train.population(self.make, own, exact=self.exact), measure, first, given, mesh)
 
-        planned = lambda size: bytes_planned(lowered(size))
-        size = min(block, members) if block else block_size(members, planned, free_bytes(data))
-        parts = []
+        def default() -> int:
+            size = lambda each: filled(each, members)
+            room = free_bytes(on(mesh_of(size(share(members)), least))[0], jax.local_device_count())
+            return size(block_size(share(members), lambda each: bytes_planned(lowered(size(each))), room))
+
+        size = whole(block, members) if block else default()
+        mesh, parts = mesh_of(size, least), []
         for start in range(0, members, size):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
-            run, keys = self.population(chosen)
+            keys, own = put((self.keys[chosen % len(self.keys)], self.own(chosen)), mesh, OWN)
             place = folder and folder / f"members-{start}"
-            prepared = lowered(size)._replace(hyperparameters=self.own(chosen))
-            train_state, history = drive(run.init, lambda *_, prepared=prepared: prepared, data, keys, folder=place, **options)
-            kept = min(size, members - start)
-            parts.append((jax.tree.map(functools.partial(_part, place=slice(kept)), train_state), history, kept))
+            prepared = lowered(size)._replace(hyperparameters=own)
+            first, prepare = lambda keys, _, own=own: init(mesh)(keys, own), lambda *_, prepared=prepared: prepared
+            train_state, history = drive(first, prepare, on(mesh)[0], keys, folder=place, **options)
+            parts.append((jax.tree.map(on_host, train_state), history, min(size, members - start)))
         shape = self.settings, len(self.keys)
-        split = lambda a: a.reshape(*shape, *a.shape[1:])
-        train_states = jax.tree.map(lambda *arrays: split(jnp.concatenate(arrays)), *(part[0] for part in parts))
+        join = lambda like, *arrays: like_was(like, np.concatenate(arrays)[:members].reshape(*shape, *arrays[0].shape[1:]))
+        train_states = jax.tree.map(join, train_state, *(part[0] for part in parts))
         return train_states, _over_blocks([(history, kept) for _, history, kept in parts], shape)
 
-    def population(self, members: np.ndarray) -> tuple[Run, jax.Array]:
-        """The run of some members, and their keys."""
-        return train.population(self.make, self.own(members), exact=self.exact), self.keys[members % len(self.keys)]
+    def init(self, data: Any, mesh: Mesh) -> Callable[[jax.Array, dict[str, jax.Array]], TrainState]:
+        """What makes members, from keys and hyperparameters, where they will be."""
+
+        def make(keys: jax.Array, own: dict[str, jax.Array]) -> TrainState:
+            return train.population(self.make, own, exact=self.exact).init(keys, data)
+
+        return jax.jit(by_device(make, mesh, OWN, OWN))
 
     def own(self, members: np.ndarray) -> dict[str, Any]:
         """The hyperparameters of some members, as they are computed with."""
