@@ -12,6 +12,7 @@ import pytest
 import jdl
 from jdl import checkpoint, functional, losses, models, parallel, train
 from jdl import layers as L
+from jdl.loop._digest import digest
 from jdl.parallel import _explain
 
 P = jax.P
@@ -451,6 +452,30 @@ def test_fit_goes_on_on_other_devices(begun, layout, tmp_path):
 def test_another_run_on_other_devices_is_refused(begun, change):
     with pytest.raises(FileExistsError, match="its program differs"):
         fitted(None, begun[0], 3, **change)
+
+
+def test_programs_are_told_apart_by_what_they_compute():
+    """Not by names, nor by where it is done; values that a program closes over count."""
+    of = lambda function: digest(jax.make_jaxpr(function)(np.ones((8, 2), "float32")))
+    split = jax.NamedSharding(devices("data=8"), P("data"))
+    kernel = np.arange(4, dtype="float32").reshape(2, 2)
+    base = lambda x: jnp.tanh(x @ kernel).sum(0)
+    same = [
+        lambda y: jnp.tanh(jax.lax.with_sharding_constraint(y, split) @ kernel.copy()).sum(0),
+        lambda x: jax.lax.with_sharding_constraint(jnp.tanh(x @ kernel), split).sum(0),
+    ]
+    others = [
+        lambda x: jnp.tanh(x @ (2 * kernel)).sum(0),
+        lambda x: jnp.tanh(x @ kernel).sum(1),
+        lambda x: jnp.sin(x @ kernel).sum(0),
+        lambda x: jnp.tanh(x @ kernel).sum(0) * 0.5,
+        lambda x: jnp.tanh(x @ kernel).sum(0) * 0.25,
+        lambda x: (jnp.tanh(x @ kernel) - x).sum(0),
+        lambda x: (x - jnp.tanh(x @ kernel)).sum(0),
+        lambda x: jax.lax.fori_loop(0, 2, lambda i, x: jnp.tanh(x @ kernel), x).sum(0),
+        lambda x: jax.lax.fori_loop(0, 2, lambda i, x: jnp.sin(x @ kernel), x).sum(0),
+    ]
+    assert all(of(one) == of(base) for one in same) and len({of(base), *map(of, others)}) == 1 + len(others)
 
 
 # A named axis

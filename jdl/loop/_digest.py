@@ -68,11 +68,7 @@ class _Digests:
         if isinstance(value, dict | set | frozenset):
             parts = [(name, value[name]) for name in value] if isinstance(value, dict) else value
             return f"{{{', '.join(sorted(map(self._value, parts)))}}}"
-        return (
-            _ADDRESS.sub("", getattr(value, "__qualname__", "") or repr(value))
-            if callable(value)
-            else _ADDRESS.sub("", repr(value))
-        )
+        return _ADDRESS.sub("", getattr(value, "__qualname__", "") or repr(value))
 
 
 def _type(atom: Any) -> str:
