@@ -1,6 +1,7 @@
 """Many devices give what one gives; arrays lie where rules say; programs send what they must and no more."""
 
 import functools
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ import pytest
 import jdl
 from jdl import checkpoint, functional, losses, models, parallel, train
 from jdl import layers as L
+from jdl.loop._digest import digest
 from jdl.parallel import _explain
 
 P = jax.P
@@ -402,22 +404,78 @@ def test_a_checkpoint_goes_on_on_other_devices(saved, layout):
     np.testing.assert_allclose(measured["loss"], following, rtol=1e-6)
 
 
-def test_fit_goes_on_over_a_mesh(tmp_path):
-    """`jdl.fit` takes the run as it is; in two calls it gives the bits of one."""
+def fitted(layout, folder, epochs, batch_size=BATCH, rate=1e-2):
+    """Where a run on one device comes to, if there is no layout, or one on several."""
     objective, data = mlp(np.random.default_rng(1))
-    mesh = devices("data=8")
-    step = parallel.over(train.step(objective, optax.adam(1e-2)), mesh, SHARDED)
-    run = train.run(step, batch_size=BATCH)
-    measure = train.evaluate(parallel.split(objective, mesh, SHARDED), data, batch_size=30)
-    fit = functools.partial(jdl.fit, run, data, evaluate=measure, progress=False)
-    whole, history = fit(jax.random.key(3), epochs=3, folder=tmp_path / "whole")
-    fit(jax.random.key(3), epochs=1, folder=tmp_path / "parts")
-    parts, again = fit(jax.random.key(3), epochs=3, folder=tmp_path / "parts")
+    step, measured = train.step(objective, optax.adam(rate)), objective
+    if layout is not None:
+        axes, rules = LAYOUTS[layout]
+        step, measured = parallel.over(step, devices(axes), rules), parallel.split(objective, devices(axes), rules)
+    run, measure = train.run(step, batch_size=batch_size), train.evaluate(measured, data, batch_size=30)
+    return jdl.fit(run, data, jax.random.key(3), epochs=epochs, evaluate=measure, folder=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder after the first epoch on eight devices, and all of a run that nothing happened to."""
+    tmp = tmp_path_factory.mktemp("begun")
+    fitted("sharded8", tmp / "begun", 1)
+    return tmp / "begun", fitted("sharded8", None, 3)
+
+
+def test_fit_goes_on_over_a_mesh(begun, tmp_path):
+    """`jdl.fit` takes the run as it is; in two calls it gives the bits of one."""
+    shutil.copytree(begun[0], tmp_path / "again")
+    whole, history = begun[1]
+    parts, again = fitted("sharded8", tmp_path / "again", 3)
     assert parts.params["mlp"]["0"]["kernel"].sharding.spec == P(None, "data")
     for a, b in zip(
         jax.tree.leaves((whole.params, history["evaluate/loss"])), jax.tree.leaves((parts.params, again["evaluate/loss"]))
     ):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "layout", [None, "mixed", *(pytest.param(name, marks=pytest.mark.slow) for name in ("data1", "data2", "sharded2", "tensor"))]
+)
+def test_fit_goes_on_on_other_devices(begun, layout, tmp_path):
+    """Within 1e-6 of the run that stays where it is."""
+    shutil.copytree(begun[0], tmp_path / "other")
+    train_state, history = fitted(layout, tmp_path / "other", 3)
+    for name in ("train/loss", "evaluate/loss"):
+        np.testing.assert_allclose(history[name], begun[1][1][name], rtol=1e-6)
+    many = devices(LAYOUTS[layout][0]).size if layout else 1
+    assert len(train_state.params["mlp"]["0"]["kernel"].sharding.device_set) == many
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 8}, {"rate": 2e-2}])
+def test_another_run_on_other_devices_is_refused(begun, change):
+    with pytest.raises(FileExistsError, match="its program differs"):
+        fitted(None, begun[0], 3, **change)
+
+
+def test_programs_are_told_apart_by_what_they_compute():
+    """Not by names, nor by where it is done; values that a program closes over count."""
+    of = lambda function: digest(jax.make_jaxpr(function)(np.ones((8, 2), "float32")))
+    split = jax.NamedSharding(devices("data=8"), P("data"))
+    kernel = np.arange(4, dtype="float32").reshape(2, 2)
+    base = lambda x: jnp.tanh(x @ kernel).sum(0)
+    same = [
+        lambda y: jnp.tanh(jax.lax.with_sharding_constraint(y, split) @ kernel.copy()).sum(0),
+        lambda x: jax.lax.with_sharding_constraint(jnp.tanh(x @ kernel), split).sum(0),
+    ]
+    others = [
+        lambda x: jnp.tanh(x @ (2 * kernel)).sum(0),
+        lambda x: jnp.tanh(x @ kernel).sum(1),
+        lambda x: jnp.sin(x @ kernel).sum(0),
+        lambda x: jnp.tanh(x @ kernel).sum(0) * 0.5,
+        lambda x: jnp.tanh(x @ kernel).sum(0) * 0.25,
+        lambda x: (jnp.tanh(x @ kernel) - x).sum(0),
+        lambda x: (x - jnp.tanh(x @ kernel)).sum(0),
+        lambda x: jax.lax.fori_loop(0, 2, lambda i, x: jnp.tanh(x @ kernel), x).sum(0),
+        lambda x: jax.lax.fori_loop(0, 2, lambda i, x: jnp.sin(x @ kernel), x).sum(0),
+    ]
+    assert all(of(one) == of(base) for one in same) and len({of(base), *map(of, others)}) == 1 + len(others)
 
 
 # A named axis

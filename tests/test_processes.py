@@ -152,6 +152,16 @@ def test_a_process_that_is_stopped_ends_the_other(tmp_path):
     assert NAMED in (tmp_path / "0.err").read_text()
 
 
+@pytest.mark.slow
+def test_a_sweep_over_two_processes_gives_the_bits_of_one_which_goes_on_from_its_folder(tmp_path):
+    folder = tmp_path / "sweep"
+    ended = job(tmp_path, [{"folder": str(folder), "sweep": True}])
+    assert [code for code, *_ in ended] == [0, 0], ended
+    alone = worker.sweep(None)
+    assert [results(out) for _, out, _, _ in ended] == [[alone], [alone]]
+    assert worker.sweep(str(folder), epochs=3) == worker.sweep(None, epochs=3)
+
+
 def test_arguments_that_cannot_be():
     with pytest.raises(ValueError, match=r"start: give address, count and index, or none .* \['count', 'index'\] are missing"):
         parallel.start("127.0.0.1:1234")

@@ -12,8 +12,8 @@ import pytest
 
 import jdl
 from jdl import layers as L
-from jdl import losses, report, search, train
-from jdl.loop import _about, _sweep
+from jdl import losses, parallel, report, search, train
+from jdl.loop import _about, _members, _sweep
 from jdl.loop._blocks import block_size
 from jdl.report import _found
 
@@ -21,20 +21,31 @@ DATA = np.linspace(-1, 1, 40).reshape(-1, 1).astype("float32"), np.linspace(1, 3
 OBJECTIVE = train.objective(L.chain(L.dense(4, bias=False), L.batch_norm(), jnp.tanh, L.dense(1)), losses.mean_squared_error)
 
 
-def make_run(learning_rate, rate=0.1, width=4):
+def make_run(learning_rate, rate=0.1, width=4, place=lambda step: step):
     model = L.chain(L.dense(width, bias=False), L.batch_norm(), jnp.tanh, L.dropout(rate), L.dense(1))
     objective = train.objective(model, losses.mean_squared_error)
-    return train.run(train.step(objective, optax.sgd(learning_rate)), batch_size=8)
+    return train.run(place(train.step(objective, optax.sgd(learning_rate))), batch_size=8)
 
 
 sweep = functools.partial(jdl.sweep, make_run, DATA, epochs=2, progress=False)
+measure = lambda train_state: {"loss": jnp.abs(train_state.params["4"]["kernel"]).sum()}
 RATES = {"learning_rate": [0.1, 0.05, 0.02, 0.01]}
 
 
 @pytest.fixture(scope="module")
 def whole():
-    """Four settings with two seeds, all in one block."""
-    return sweep(seeds=2, hyperparameters=RATES)
+    """Four settings with two seeds, all in one block, two on each of four devices; no program sends anything between them."""
+    programs, kept = _sweep.programs, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_sweep, "programs", lambda *given: kept.append(programs(*given)) or kept[-1])
+        found = sweep(seeds=2, hyperparameters=RATES, evaluate=measure)
+    for compiled in (kept[0].compile()[0], kept[0].compile()[1].func):
+        assert len(kept) == 1 and "num_partitions=4" in compiled.as_text() and not parallel.collectives(compiled).rows
+    return found
+
+
+def on_one_device(members, *, alone):
+    return _members.Spread(members, [1], alone)
 
 
 def params_of(found, *place):
@@ -42,13 +53,42 @@ def params_of(found, *place):
 
 
 def test_a_member_depends_neither_on_the_block_nor_on_its_place(whole):
-    """To the bit, in blocks of 2 and of 3, the last one filled up, and with settings in another order."""
+    """To the bit, in blocks of 2 and of 3, the last one filled up, and with settings in another order and a fill."""
     for block in (2, 3):
         found = sweep(seeds=2, hyperparameters=RATES, block=block)
         chex.assert_trees_all_equal(found.groups[0][1].params, whole.groups[0][1].params)
         np.testing.assert_array_equal(found.history["train/loss"], whole.history["train/loss"])
-    turned = sweep(seeds=2, hyperparameters={"learning_rate": RATES["learning_rate"][::-1]})
-    chex.assert_trees_all_equal(params_of(turned, 3, 1), params_of(whole, 0, 1))
+    turned = sweep(hyperparameters={"learning_rate": [0.03, *RATES["learning_rate"][::-1]]})
+    chex.assert_trees_all_equal(params_of(turned, 4, 0), params_of(whole, 0, 0))
+    assert turned.history["train/loss"].shape == (2, 5, 1) and len(turned.groups[0][1].step) == 5
+
+
+def test_a_member_does_not_depend_on_the_number_of_devices(whole, monkeypatch):
+    """To the bit: on one device, as on four."""
+    monkeypatch.setattr(_sweep, "spread", on_one_device)
+    found = sweep(seeds=2, hyperparameters=RATES, evaluate=measure)
+    chex.assert_trees_all_equal(found.groups[0][1].params, whole.groups[0][1].params)
+    for name in ("train/loss", "evaluate/loss"):
+        np.testing.assert_array_equal(found.history[name], whole.history[name])
+
+
+@pytest.mark.parametrize("members, block, processes, size, devices", [
+    (100, None, 1, 104, 8), (17, None, 1, 18, 6), (8, None, 1, 8, 4), (1, None, 1, 1, 1), (1, None, 2, 2, 2), (5, None, 2, 8, 4),
+    (100, 50, 1, 50, 5), (100, 7, 1, 7, 1), (4, 50, 1, 4, 2), (100, 1, 1, 2, 1), (100, 7, 2, 8, 4), (100, 1, 2, 4, 2),
+])  # fmt: skip
+def test_blocks_are_spread_over_devices(members, block, processes, size, devices):
+    """At least two members on each if there are two; the same number on each, and as many devices of each process."""
+    spread = _members.Spread(members, range(processes, 9, processes))
+    found = spread.asked(block) if block else spread.filled(spread.share)
+    assert found == size and spread.devices(size) == devices
+
+
+@pytest.mark.slow
+def test_runs_that_lie_on_several_devices_stay_there(whole):
+    mesh = parallel.mesh("data=-1")
+    over = functools.partial(make_run, place=lambda step: parallel.over(step, mesh, parallel.fully_sharded()))
+    found = jdl.sweep(over, DATA, epochs=2, hyperparameters={"learning_rate": RATES["learning_rate"][:2]}, progress=False)
+    np.testing.assert_allclose(found.history["train/loss"][:, :, 0], whole.history["train/loss"][:, :2, 0], rtol=1e-5)
 
 
 def test_a_member_that_diverges_is_nan_by_itself(whole):
@@ -108,9 +148,11 @@ def test_settings_of_other_shapes_are_other_programs():
         found.member(4, 0)
 
 
-def test_a_sweep_goes_on_from_its_folder(tmp_path, whole):
+def test_a_sweep_goes_on_from_its_folder(tmp_path, whole, monkeypatch):
+    """On another number of devices."""
     sweep(seeds=2, hyperparameters=RATES, folder=tmp_path, block=4, epochs=1)
     assert sorted(path.name for path in (tmp_path / "group-0").iterdir()) == ["members-0", "members-4"]
+    monkeypatch.setattr(_sweep, "spread", on_one_device)
     found = sweep(seeds=2, hyperparameters=RATES, folder=tmp_path, block=4)
     chex.assert_trees_all_equal(found.groups[0][1].params, whole.groups[0][1].params)
     assert found.history["train/loss"].shape == (2, 4, 2)

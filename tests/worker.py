@@ -3,8 +3,8 @@
     python tests/worker.py '{"place": ["127.0.0.1:1234", 2, 0], "runs": [{"folder": "runs/x"}], "cache": "...", ...}'
 
 It trains each of the runs, and prints a line of JSON for each: losses, and digests of all that a run decides. A run with `own`
-gets its data from all processes, each of which has only some; one with `host` reads them as it goes. At step `at` of the first one,
-something may happen to it: `number`, that signal; `error`, that message of an exception.
+gets its data from all processes, each of which has only some; one with `host` reads them as it goes; one with `sweep` is a sweep.
+At step `at` of the first one, something may happen to it: `number`, that signal; `error`, that message of an exception.
 """
 
 import functools
@@ -48,6 +48,26 @@ def fit(run, data, folder, epochs=2):
     return *jdl.fit(run, data, jax.random.key(0), **options, progress=False), len(events)
 
 
+def sweep(folder, epochs=2):
+    """Eight members, with their bits and losses."""
+    import numpy as np
+    import optax
+    from trainer import digests
+
+    import jdl
+    from jdl import checkpoint, losses, train
+    from jdl import layers as L
+
+    def make_run(learning_rate):
+        objective = train.objective(L.chain(L.dropout(0.2), L.dense(3)), losses.mean_squared_error)
+        return train.run(train.step(objective, optax.sgd(learning_rate, momentum=0.9)), batch_size=8)
+
+    x = np.linspace(-1, 1, 120).reshape(40, 3).astype(np.float32)
+    options = {"epochs": epochs, "seeds": 2, "folder": folder, "checkpoint": checkpoint.every(epochs=1), "progress": False}
+    found = jdl.sweep(make_run, (x, 2 * x), hyperparameters={"learning_rate": [0.1, 0.05, 0.02, 0.01]}, **options)
+    return {"losses": found.history["train/loss"].tolist(), "digests": digests(found.groups[0][1], {})}
+
+
 def main(arguments: dict) -> None:
     import jax
 
@@ -72,6 +92,9 @@ def main(arguments: dict) -> None:
     samples = 400 // job.count
     part = slice(samples * job.index, samples * (job.index + 1))
     for settings in arguments["runs"]:
+        if settings.get("sweep"):
+            print(json.dumps(sweep(settings["folder"])), flush=True)
+            continue
         run, data = problem(mesh, part, settings.get("own", False), settings.get("host", False))
         train_state, history, events = fit(run, data, settings["folder"])
         found = digests(parallel.place(train_state, mesh), history)

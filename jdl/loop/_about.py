@@ -78,23 +78,19 @@ def write_sweep(folder: Path, settings: Mapping[str, Sequence[Any]], seeds: int,
 def block_of(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
     """How many members a group of a sweep trains at once: as many as when it was begun, or else as given, or chosen.
 
-    What is chosen follows the memory that is free, and the folders of blocks follow from it: so `sweep.json` keeps it. The first
-    process decides. Raises FileExistsError if another number is given.
+    What is chosen follows the memory that is free, and the folders of blocks follow from it: so `sweep.json` keeps it. Processes
+    take what the first one reads. Raises FileExistsError if another number is given.
     """
-    return largest(_first_s_block(folder, given, choose) if first() else 0)
-
-
-def _first_s_block(folder: Path | None, given: int | None, choose: Callable[[], int]) -> int:
     if folder is None:
         return given or choose()
     path = folder.parent / "sweep.json"
-    about = _read(path)
+    about = _read(path) if first() else {}
     blocks = about.get("blocks", {})
-    begun = blocks.get(folder.name)
+    begun = largest(blocks.get(folder.name, 0))
     if begun and given and begun != given:
         raise FileExistsError(f"sweep: {path} is of blocks of {begun}; give block={begun}, or another folder")
     size = begun or given or choose()
-    if not begun and not folder.exists():  # a folder from before this was kept doesn't say how it was begun
+    if first() and not begun and not folder.exists():  # a folder from before this was kept doesn't say how it was begun
         _write(path, about | {"blocks": blocks | {folder.name: size}})
     return size
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import jax
 
+from jdl.checkpoint._together import largest
+
 _SHARE = 0.8  # of what is free
+_UNIT = 2**16  # bytes, so that a number of them fits in 32 bits
 
 
 def block_size(members: int, bytes_of: Callable[[int], int], room: int) -> int:
@@ -31,12 +34,19 @@ def block_size(members: int, bytes_of: Callable[[int], int], room: int) -> int:
     return size
 
 
-def free_bytes(given: Any = ()) -> int:
-    """What a program may take, of the device's memory or the host's: also the room of what it is given, which is there already."""
-    device = jax.devices()[0]
+def free_bytes(given: Any = (), devices: int = 1) -> int:
+    """What a program may take, of a device's memory or the host's: also the room of what it is given, which is there already.
+
+    Args:
+      given: arrays that the program takes.
+      devices: of this process that it runs on: they share the host's memory. Processes agree on the least that one has.
+    """
+    device = jax.local_devices()[0]
     shards = [shard for a in jax.tree.leaves(given) for shard in a.addressable_shards if shard.device == device]
     there = sum(shard.data.nbytes for shard in shards)
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
-        return int(_SHARE * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)) + there)
-    return int(_SHARE * os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") + there)
+        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    else:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // devices
+    return -largest(-int(_SHARE * free + there) // _UNIT) * _UNIT

@@ -1,7 +1,6 @@
 """The checkpoints of `fit`: whose they are, when they are made, and how a run goes on from them."""
 
 import contextlib
-import hashlib
 import json
 import time
 import warnings
@@ -146,7 +145,7 @@ def _identity(key: jax.Array, data: Any, programs: Programs) -> dict[str, Any]:
         "hyperparameters": {name: array.digest() for name, array in snapshot(programs.hyperparameters).items()},
         "data digests": [array.digest() for a in jax.tree.leaves(data) for array in snapshot(a).values()],
         "metrics": sorted(programs.zeros) + [f"evaluate/{name}" for name in sorted(programs.measured)],
-        "program": hashlib.sha256(programs.text().encode()).hexdigest(),
+        "computation": programs.digest(),
         "made by": {"jax": jax.__version__, "jdl": _version("jdl"), "platform": jax.default_backend()},
     }
 
@@ -184,7 +183,8 @@ def _difference(there: dict[str, Any], ours: dict[str, Any]) -> str | None:
         "hyperparameters": "its hyperparameters have other values",
         "metrics": f"its metrics are {there.get('metrics')}, these are {ours['metrics']}",
     }
-    if there.get("made by") == ours["made by"]:  # another version of JAX may lower the same run otherwise
-        means["program"] = "its program differs, so its model, loss, optimizer, batch size or a setting of them"
+    # another version of JAX may trace the same run otherwise, and a folder from before this was in it has "program"
+    if there.get("made by") == ours["made by"] and "computation" in there:
+        means["computation"] = "its program differs, so its model, loss, optimizer, batch size or a setting of them"
     # a folder from before there were hyperparameters in it has none
     return next((meaning for name, meaning in means.items() if there.get(name, {}) != ours[name]), None)

@@ -36,7 +36,8 @@ def fit(
     from chunk to chunk; a chunk ends with the epoch, or after about a second.
 
     With a folder, a run survives whatever ends it: the same call goes on from the newest good checkpoint, to the same bits as if
-    nothing had happened (on the same devices and versions). SIGTERM and SIGINT end it in order: it saves at the step it is at and
+    nothing had happened (on the same devices and versions; on other devices, or with another mesh or rules of `parallel.over`, up
+    to the order of sums). SIGTERM and SIGINT end it in order: it saves at the step it is at and
     raises SystemExit with code 143, or KeyboardInterrupt; while a program is compiled or runs, as soon as that returns. A second
     signal ends it at once. When a checkpoint can't be written, such as on a full disk, training goes on with a warning, and the
     next one is tried when it is due.

@@ -4,11 +4,12 @@ import dataclasses
 import time
 from typing import Any
 
+import jax
 import numpy as np
 
 from jdl.checkpoint._arrays import HostArray, place
 from jdl.checkpoint._manifest import Manifest
-from jdl.checkpoint._together import fetched
+from jdl.checkpoint._together import fetched, laid
 from jdl.train import TrainState
 
 
@@ -39,7 +40,7 @@ class Journey:
     def start(self, zeros: dict[str, Any]) -> None:
         """Starts the clock, and the first sums; `zeros` are those of no steps."""
         self._zeros, self._start = zeros, time.perf_counter() - self.seconds
-        self.sums = self.sums or zeros
+        self.sums = jax.tree.map(lambda zero, sum: laid(sum, getattr(zero, "sharding", None)), zeros, self.sums or zeros)
 
     def finish_epoch(self, measured: dict[str, Any]) -> None:
         """Records an epoch: means of its steps, and what evaluation gave."""

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from jdl.loop._digest import digest as digest_of
+from jdl.loop._members import OWN, SHARED, by_device, put
 from jdl.train import Run, TrainState
 
 
@@ -17,30 +20,41 @@ class Programs(NamedTuple):
     Attributes:
       zeros: the sums of metrics of no steps.
       measured: abstract values that evaluation gives, by name.
-      text: gives the program that takes steps; it tells runs with other models, optimizers or settings apart.
+      digest: of what the program that takes steps computes; it tells runs with other models, optimizers or settings apart.
       compile: gives `advance(train_state, sums, data, epoch, limit) -> (train_state, sums, look)` and
         `measure(train_state) -> metrics`.
-      hyperparameters: what the program takes as arguments, so that its text doesn't have them.
+      hyperparameters: what the program takes as arguments, so that they are not in its digest.
     """
 
     zeros: dict[str, Any]
     measured: dict[str, Any]
-    text: Callable[[], str]
+    digest: Callable[[], str]
     compile: Callable[[], tuple[Callable, Callable]]
     hyperparameters: Any = None
 
 
-def programs(run: Run, evaluate: Callable[..., Any] | None, train_state: TrainState, data: Any) -> Programs:
-    """Lowers what `fit` runs."""
+def programs(
+    run: Run, evaluate: Callable[..., Any] | None, train_state: TrainState, data: Any, mesh: Mesh | None = None
+) -> Programs:
+    """Lowers what `fit` runs; with a mesh, each of its devices runs its members."""
     shapes = jax.eval_shape(lambda train_state: run.advance(train_state, data, 1)[1], train_state)
     zeros = jax.tree.map(lambda m: np.zeros(m.shape[:-1], m.dtype), shapes)
-    advance = jax.jit(_until_epoch_ends(run), donate_argnums=0).lower(train_state, zeros, data, 0, 1)
+    advance, measure = _until_epoch_ends(run), lambda evaluate, train_state: evaluate(train_state)
+    whole = jax.jit(advance)
+    if mesh is not None:
+        zeros = put(zeros, mesh, OWN)
+        advance = by_device(advance, mesh, (OWN, OWN, SHARED, SHARED, SHARED), (OWN, OWN, SHARED))
+        measure = by_device(measure, mesh, (SHARED, OWN), OWN)
+    traced = jax.jit(advance, donate_argnums=0).trace(train_state, zeros, data, 0, 1)
+    advance = traced.lower()
+    # of all members, on however many devices they are
+    digest = lambda: digest_of((traced if mesh is None else whole.trace(train_state, zeros, data, 0, 1)).jaxpr)
     if evaluate is None:
-        return Programs(zeros, {}, advance.as_text, functools.cache(lambda: (advance.compile(), lambda train_state: {})))
+        return Programs(zeros, {}, digest, functools.cache(lambda: (advance.compile(), lambda train_state: {})))
     evaluate = _as_tree(evaluate)
-    measure = jax.jit(lambda evaluate, train_state: evaluate(train_state)).lower(evaluate, train_state)
+    measure = jax.jit(measure).lower(evaluate, train_state)
     compiled = functools.cache(lambda: (advance.compile(), functools.partial(measure.compile(), evaluate)))
-    return Programs(zeros, measure.out_info, advance.as_text, compiled)
+    return Programs(zeros, measure.out_info, digest, compiled)
 
 
 def of_members(evaluate: Callable[..., Any], *, exact: bool = False) -> jax.tree_util.Partial:
@@ -60,7 +74,8 @@ def _as_tree(evaluate: Callable[..., Any]) -> jax.tree_util.Partial:
 def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
     """A program that takes steps until the epoch is over, at most `limit`: one compilation, whatever the length of a chunk.
 
-    Metrics are summed over the epoch in the program, across chunks: so no sum depends on how the epoch was cut.
+    Metrics are summed over the epoch in the program, across chunks: so no sum depends on how the epoch was cut. Members keep one
+    pace: so each device counts for itself, where members are on several.
     """
 
     def advance(train_state: TrainState, sums: dict[str, Any], data: Any, epoch: Any, limit: Any):

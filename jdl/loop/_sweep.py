@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
-from jdl import train
+from jdl import parallel, train
 from jdl.checkpoint import Every, every
+from jdl.checkpoint._together import first
 from jdl.functional import _check
 from jdl.loop._about import block_of, write_sweep
-from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
-from jdl.loop._programs import Programs, bytes_planned, of_members, programs
+from jdl.loop._members import OWN, by_device, lies_on_several, like_was, on_host, put, spread
+from jdl.loop._programs import Programs, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
 from jdl.train._state import member
@@ -98,10 +100,14 @@ def sweep(
     callbacks: Sequence[Callback] = (),
     progress: bool = True,
 ) -> Sweep:
-    """Trains every setting with every seed, as many at once as fit in memory, in one program.
+    """Trains every setting with every seed, as many at once as fit in memory, in one program over all devices.
 
-    A member's result depends on its setting and seed alone, not on the others, the blocks, or its place among them; one that
-    diverges is NaN by itself. All settings have the same seeds, so that they can be compared in pairs.
+    A member's result depends on its setting and seed alone, not on the others, the blocks, its place among them, or the number of
+    devices; one that diverges is NaN by itself. All settings have the same seeds, so that they can be compared in pairs.
+
+    Each member is whole on one device, and nothing is sent between them; where there are few members, on as few devices as have at
+    least two each. Members that lie on several devices themselves, as by `parallel.over`, stay there. In a job of several
+    processes, after `parallel.start`, all of them make the same call, with all of the data, and get all of the result.
 
     Numbers are traced: they may be whatever a run computes with, such as learning rates, strengths and rates. What decides shapes
     or the program itself is given as a list of Python integers, strings, or other objects: settings that are alike in these are
@@ -117,8 +123,8 @@ def sweep(
         traced are given by keyword, the others are in `train_state.hyperparameters`.
       folder: where each block has a folder of its own, as that of `fit`, from which the same call goes on.
       checkpoint: as in `fit`.
-      block: how many members to train at once, at least 2; by default as many as fit in memory, by what XLA plans, or as many as
-        when the sweep in the folder was begun.
+      block: how many members to train at once, at least 2, over as many devices as can have equal parts of at least 2; by default
+        as many as fit in the memory of all devices, by what XLA plans, or as many as when the sweep in the folder was begun.
       exact: whether members are computed one after the other, each to the bit as alone; see `train.population`.
       callbacks: as in `fit`, told of each block, one after the other.
       progress: whether to show a progress bar for each block.
@@ -127,7 +133,8 @@ def sweep(
       A Sweep.
 
     Raises:
-      ValueError: if hyperparameters differ in length, or a size is not positive.
+      ValueError: if hyperparameters differ in length, or a size is not positive, or a block begun in a folder can't be split over
+        the processes.
       TypeError: if `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is given by keyword.
       MemoryError: if not even two members fit.
       FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
@@ -150,7 +157,7 @@ def sweep(
     keys = _keys(seeds)
     settings, size = alike_in_length("sweep", hyperparameters or {})
     groups, histories, alike = [], [], _alike(settings, size)
-    if folder is not None:
+    if folder is not None and first():
         write_sweep(Path(folder), settings, len(keys), alike)
     told = {"make_run": make_run, "data": data, "hyperparameters": settings, "seeds": seeds, "evaluate": evaluate}
     told |= {"checkpoint": checkpoint}
@@ -182,33 +189,49 @@ class _Group(NamedTuple):
         self, data: Any, evaluate: Any, block: int | None, folder: Path | None, **options: Any
     ) -> tuple[TrainState, History]:
         """Train states `(settings, seeds, ...)`, and the history, `(epochs, settings, seeds)`, of all members, in blocks."""
-        data = jax.tree.map(jnp.asarray, data)
         members = self.settings * len(self.keys)
+        over = spread(members, alone=self.lies_on_several(data))
+        init = functools.cache(functools.partial(self.init, data))
+        on = functools.cache(lambda mesh: put((data, evaluate), mesh))
 
         @functools.cache
         def lowered(size: int) -> Programs:
-            run, keys = self.population(np.arange(size))
-            return programs(run, evaluate, jax.eval_shape(run.init, keys, data), data)
+            mesh, own = over.mesh(size), self.own(np.arange(size) % members)
+            keys = jax.ShapeDtypeStruct((size,), self.keys.dtype)
+            abstract = jax.eval_shape(init(mesh), keys, own)
+            abstract = parallel.place(abstract, mesh, OWN) if mesh else abstract
+            given, measure = on(mesh)
+            return programs(train.population(self.make, own, exact=self.exact), measure, abstract, given, mesh)
 
-        planned = lambda size: bytes_planned(lowered(size))
-        size = block_of(folder, block and min(block, members), lambda: block_size(members, planned, free_bytes(data)))
-        parts = []
+        size = block_of(folder, over.asked(block) if block else None, default)
+        mesh, parts = over.mesh(size), []
         for start in range(0, members, size):
             chosen = np.minimum(np.arange(start, start + size), members - 1)  # the last block is filled up with its last member
-            run, keys = self.population(chosen)
+            keys, own = put((self.keys[chosen % len(self.keys)], self.own(chosen)), mesh, OWN)
             place = folder and folder / f"members-{start}"
-            prepared = lowered(size)._replace(hyperparameters=self.own(chosen))
-            train_state, history = drive(run.init, lambda *_, prepared=prepared: prepared, data, keys, folder=place, **options)
-            kept = min(size, members - start)
-            parts.append((member(train_state, slice(kept)), history, kept))
+            prepared = lowered(size)._replace(hyperparameters=own)
+            make, prepare = lambda keys, _, own=own: init(mesh)(keys, own), lambda *_, prepared=prepared: prepared
+            train_state, history = drive(make, prepare, on(mesh)[0], keys, folder=place, **options)
+            parts.append((jax.tree.map(on_host, train_state), history, min(size, members - start)))
         shape = self.settings, len(self.keys)
-        split = lambda a: a.reshape(*shape, *a.shape[1:])
-        train_states = jax.tree.map(lambda *arrays: split(jnp.concatenate(arrays)), *(part[0] for part in parts))
+        join = lambda like, *arrays: like_was(like, np.concatenate(arrays)[:members].reshape(*shape, *arrays[0].shape[1:]))
+        train_states = jax.tree.map(join, train_state, *(part[0] for part in parts))
         return train_states, _over_blocks([(history, kept) for _, history, kept in parts], shape)
 
-    def population(self, members: np.ndarray) -> tuple[Run, jax.Array]:
-        """The run of some members, and their keys."""
-        return train.population(self.make, self.own(members), exact=self.exact), self.keys[members % len(self.keys)]
+    def lies_on_several(self, data: Any) -> bool:
+        """Whether a member lies on several devices as it is made, as by `parallel.over`."""
+        if jax.device_count() == 1:
+            return False
+        make = lambda keys: train.population(self.make, self.own(np.arange(1))).init(keys, data)
+        return lies_on_several(jax.make_jaxpr(make)(jax.ShapeDtypeStruct((1,), self.keys.dtype)))
+
+    def init(self, data: Any, mesh: Mesh | None) -> Callable[[jax.Array, dict[str, jax.Array]], TrainState]:
+        """What makes members, from keys and hyperparameters, where they will be."""
+
+        def make(keys: jax.Array, own: dict[str, jax.Array]) -> TrainState:
+            return train.population(self.make, own, exact=self.exact).init(keys, data)
+
+        return jax.jit(by_device(make, mesh, OWN, OWN))
 
     def own(self, members: np.ndarray) -> dict[str, Any]:
         """The hyperparameters of some members, as they are computed with."""

@@ -48,12 +48,13 @@ def over(step: Step, mesh: Mesh, rules: Rule = PartitionSpec(), *, axis: Axis | 
         return jax.jit(make, out_shardings=shardings(jax.eval_shape(make, key), mesh, rules))(key)
 
     def update(train_state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        layout = shardings(train_state, mesh, rules)
-        train_state = jax.lax.with_sharding_constraint(train_state, layout)
+        layout, key = shardings(train_state, mesh, rules), train_state.key
+        # The key stays the very same value, so that a loop takes it for the constant that it is, as it does without a mesh.
+        train_state = jax.lax.with_sharding_constraint(train_state, layout).replace(key=key)
         # Left alone, the compiler would rather gather the samples than parameters that lie along the same mesh axis.
         params = _gathered(train_state.params, mesh, rules)
         train_state, metrics = step.update(train_state.replace(params=params), samples(batch))
-        return jax.lax.with_sharding_constraint(train_state, layout), metrics
+        return jax.lax.with_sharding_constraint(train_state, layout).replace(key=key), metrics
 
     return Step(init, update)
 
