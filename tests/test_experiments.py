@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
+from jdl import layers as L
 from jdl import parallel
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +61,28 @@ def test_gan(tmp_path):
     rows = re.findall(r"(minimax|non-saturating|least squares) +│ +(0\.\d+) │", shown)
     assert [name for name, _ in rows] == ["minimax", "non-saturating", "least squares"]
     assert all(0 < float(mean) < 2 for _, mean in rows) and "over 2 seeds" in shown
+
+
+def small(rate):
+    return L.chain(L.flatten, L.dropout(rate), L.dense(10))
+
+
+@pytest.mark.parametrize("model", [small, pytest.param(None, marks=pytest.mark.slow)])
+def test_devices_give_the_losses_of_one(model, monkeypatch, capsys):
+    """The script on the eight devices of this process, and on the first of them; with a model that compiles soon, and its own."""
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    script, losses = runpy.run_path(str(ROOT / "experiments" / "devices.py")), []
+    if model is not None:
+        monkeypatch.setitem(script["main"].__globals__, "network", model)
+    monkeypatch.setattr(parallel, "start", lambda *place: parallel.Job(0, 1))  # which comes before JAX is used, in a script
+    for devices in (jax.devices(), jax.devices()[:1]):
+        monkeypatch.setattr(jax, "devices", lambda devices=devices: devices)
+        script["main"](script["Config"](epochs=2))
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{len(devices)} x cpu, in 1 processes\n")
+        losses.append([float(loss) for loss in re.findall(r"epoch \d: loss (\S+)", shown)])
+    assert len(losses[0]) == 2 and losses[0][1] < losses[0][0]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
 def test_plan_counts_what_every_block_sends():
