@@ -36,12 +36,11 @@ def main(config: Config) -> None:
     data, _ = load()
     objective = train.objective(network(0.5), losses.cross_entropy, metrics={"accuracy": metrics.accuracy})
     step = train.step(objective, optax.adam(3e-3))
-    mesh = parallel.mesh("data=-1")
-    step = parallel.over(step, mesh)
+    step = parallel.over(step, parallel.mesh("data=-1"))
     run = train.run(step, batch_size=64)
     _, history = jdl.fit(run, data, jax.random.key(0), epochs=config.epochs, progress=False)
     if job.index == 0:
-        print(f"{mesh.size} x {jax.devices()[0].device_kind}, in {job.count} processes")
+        print(f"{len(jax.devices())} x {jax.devices()[0].device_kind}, in {job.count} processes")
         for epoch, loss in enumerate(history["train/loss"], 1):
             print(f"epoch {epoch}: loss {loss:.7f}")
 

@@ -71,7 +71,9 @@ def small(rate):
 def test_devices_give_the_losses_of_one(model, monkeypatch, capsys):
     """The script on the eight devices of this process, and on the first of them; with a model that compiles soon, and its own."""
     monkeypatch.syspath_prepend(str(ROOT / "experiments"))
-    script, losses = runpy.run_path(str(ROOT / "experiments" / "devices.py")), []
+    path, losses = ROOT / "experiments" / "devices.py", []
+    script, page = runpy.run_path(str(path)), (ROOT / "docs" / "devices.md").read_text()
+    assert re.search(r"```py\n(def main.*?)```", page, re.DOTALL)[1] in path.read_text()
     if model is not None:
         monkeypatch.setitem(script["main"].__globals__, "network", model)
     monkeypatch.setattr(parallel, "start", lambda *place: parallel.Job(0, 1))  # which comes before JAX is used, in a script
