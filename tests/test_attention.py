@@ -27,6 +27,7 @@ def headed(rng):
 @pytest.fixture
 def small_chunks(monkeypatch):
     monkeypatch.setattr(_attention, "_CHUNK_BYTES", 3 * 4 * BATCH * HEADS * MEMORY)  # three queries, of seven
+    monkeypatch.setattr(_attention, "_CHUNK_QUERIES", 1)
 
 
 def by_loops(query, keys, values, seen, bias=0.0, soft_cap=None, sinks=None):

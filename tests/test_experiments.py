@@ -3,11 +3,16 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
+
+from jdl import layers as L
+from jdl import parallel
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,6 +61,44 @@ def test_gan(tmp_path):
     rows = re.findall(r"(minimax|non-saturating|least squares) +│ +(0\.\d+) │", shown)
     assert [name for name, _ in rows] == ["minimax", "non-saturating", "least squares"]
     assert all(0 < float(mean) < 2 for _, mean in rows) and "over 2 seeds" in shown
+
+
+def small(rate):
+    return L.chain(L.flatten, L.dropout(rate), L.dense(10))
+
+
+@pytest.mark.parametrize("model", [small, pytest.param(None, marks=pytest.mark.slow)])
+def test_devices_give_the_losses_of_one(model, monkeypatch, capsys):
+    """The script on the eight devices of this process, and on the first of them; with a model that compiles soon, and its own."""
+    monkeypatch.syspath_prepend(str(ROOT / "experiments"))
+    path, losses = ROOT / "experiments" / "devices.py", []
+    script, page = runpy.run_path(str(path)), (ROOT / "docs" / "devices.md").read_text()
+    assert re.search(r"```py\n(def main.*?)```", page, re.DOTALL)[1] in path.read_text()
+    if model is not None:
+        monkeypatch.setitem(script["main"].__globals__, "network", model)
+    monkeypatch.setattr(parallel, "start", lambda *place: parallel.Job(0, 1))  # which comes before JAX is used, in a script
+    for devices in (jax.devices(), jax.devices()[:1]):
+        monkeypatch.setattr(jax, "devices", lambda devices=devices: devices)
+        script["main"](script["Config"](epochs=2))
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{len(devices)} x cpu, in 1 processes\n")
+        losses.append([float(loss) for loss in re.findall(r"epoch \d: loss (\S+)", shown)])
+    assert len(losses[0]) == 2 and losses[0][1] < losses[0][0]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_plan_counts_what_every_block_sends():
+    """Of a small decoder over the devices that are here, against what is worked out by hand."""
+    plan = runpy.run_path(str(ROOT / "experiments" / "plan.py"))
+    config = plan["Config"](mesh="data=4,model=2", blocks=5, width=256, hidden=96, vocabulary=64, length=16, samples=8)
+    train_state, _, step = plan["lowered"](config)
+    sent = {(row.kind, row.devices): row.bytes for row in parallel.collectives(step.compile()).rows}
+    block, tables, norms = 4 * 256 * 256 + 3 * 256 * 96, 2 * 64 * 256, 256
+    split, whole = 5 * block + tables, (2 * 5 + 1) * norms  # what the model axis splits, and what it doesn't
+    assert parallel.explain(train_state.params).bytes == 4 * (split / 8 + whole / 4)
+    assert sent["all-gather", 4] == 4 * (split / 2 + whole)  # of single precision, once
+    activations = 2 * 2 * 16 * 256  # of half precision, two samples on a device; a block sums them eight times over the model axis
+    assert 5 * 8 * activations <= sent["all-reduce", 2] <= (5 * 8 + 3) * activations
 
 
 @pytest.mark.slow

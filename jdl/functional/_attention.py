@@ -12,6 +12,7 @@ from jdl.functional._numbers import divisor, widen
 
 Backend = Literal["auto", "xla", "chunked"]
 _CHUNK_BYTES = 2**24  # of logits at a time in "chunked": a few caches' worth
+_CHUNK_QUERIES = 64  # but no fewer than these, since each chunk reads all keys; and many devices share the bytes
 _PLAIN_BYTES = 2**29  # of logits, above which "auto" chooses "chunked"
 
 
@@ -102,7 +103,7 @@ def attention(
     at = positions[0] if positions else None
     size = 4 * batch * heads * memory  # bytes of the logits of one query of each sample
     if backend == "chunked" or (backend == "auto" and size * time > _PLAIN_BYTES):
-        return _in_chunks(some, max(1, min(time, _CHUNK_BYTES // size)), query, mask, bias, at, key)
+        return _in_chunks(some, max(1, min(time, max(_CHUNK_QUERIES, _CHUNK_BYTES // size))), query, mask, bias, at, key)
     return some(query, mask, bias, at, key)
 
 

@@ -13,7 +13,6 @@ from jax.sharding import Mesh
 
 from jdl import parallel, train
 from jdl.checkpoint import Every, every
-from jdl.checkpoint._together import first
 from jdl.functional import _check
 from jdl.loop._about import block_of, write_sweep
 from jdl.loop._described import described
@@ -157,7 +156,7 @@ def sweep(
     keys = _keys(seeds)
     settings, size = alike_in_length("sweep", hyperparameters or {})
     groups, histories, alike = [], [], _alike(settings, size)
-    if folder is not None and first():
+    if folder is not None:
         write_sweep(Path(folder), settings, len(keys), alike)
     told = {"make_run": make_run, "data": data, "hyperparameters": settings, "seeds": seeds, "evaluate": evaluate}
     told |= {"checkpoint": checkpoint}
@@ -202,6 +201,10 @@ class _Group(NamedTuple):
             abstract = parallel.place(abstract, mesh, OWN) if mesh else abstract
             given, measure = on(mesh)
             return programs(train.population(self.make, own, exact=self.exact), measure, abstract, given, mesh)
+
+        def default() -> int:
+            room = free_bytes(on(over.mesh(over.filled(over.share)))[0], over.counts[-1] // over.counts[0])
+            return over.filled(block_size(over.share, lambda each: bytes_planned(lowered(over.filled(each))), room))
 
         size = block_of(folder, over.asked(block) if block else None, default)
         mesh, parts = over.mesh(size), []

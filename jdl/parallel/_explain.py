@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 
 from jdl.functional._check import describe
+from jdl.parallel._turns import parts
 from jdl.report._text import text
 
 _BITS = {"pred": 8, "token": 0}
@@ -78,7 +79,7 @@ def explain(tree: Any) -> Explanation:
 
 
 class Collective(NamedTuple):
-    """Collectives of one kind over as many devices: how many there are in the program, and bytes of their results on a device."""
+    """Collectives of one kind over as many devices: how many one run of the program has, and bytes of their results on a device."""
 
     kind: str
     devices: int
@@ -87,18 +88,23 @@ class Collective(NamedTuple):
 
 
 class Collectives(NamedTuple):
-    """The collectives of a program, those of most bytes first; prints as a table."""
+    """The collectives of one run of a program, those of most bytes first; prints as a table.
+
+    `unknown` are those in loops whose length the compiler doesn't know, which count for one turn.
+    """
 
     rows: tuple[Collective, ...]
+    unknown: int
 
     def __rich__(self) -> Any:
         from rich.table import Table
 
-        table = Table("collective", "devices", "count", "bytes")
+        note = f"{self.unknown} in loops of a length that the compiler doesn't know count for one turn" if self.unknown else None
+        table = Table("collective", "devices", "count", "bytes", caption=note)
         for column in table.columns[1:]:
             column.justify = "right"
         for row in self.rows:
-            table.add_row(row.kind, str(row.devices), str(row.count), f"{row.bytes:,}")
+            table.add_row(row.kind, str(row.devices), f"{row.count:,}", f"{row.bytes:,}")
         return table
 
     def __str__(self) -> str:
@@ -106,7 +112,10 @@ class Collectives(NamedTuple):
 
 
 def collectives(compiled: jax.stages.Compiled) -> Collectives:
-    """Says what a compiled program sends between devices, from its HLO. What is in the body of a loop counts once.
+    """Says what one run of a compiled program sends between devices, from its HLO.
+
+    What is in the body of a loop counts as often as the loop turns, where the compiler knows it (`lax.scan`, `fori_loop`); of a
+    branch, all sides count.
 
     Args:
       compiled: such as `jax.jit(step.update).lower(train_state, batch).compile()`.
@@ -132,16 +141,18 @@ def collectives(compiled: jax.stages.Compiled) -> Collectives:
 
 
 def _collectives(program: str) -> Collectives:
-    counts, sizes = Counter(), Counter()
+    counts, sizes, unknown = Counter(), Counter(), 0
     everywhere = math.prod(int(size) for size in re.findall(r"(?:replica_count|num_partitions)=(\d+)", program.partition("\n")[0]))
-    for call in _CALL.finditer(program):
-        line = program[call.end() : program.find("\n", call.end())]
-        result = _received(call["result"]) if call["start"] and call["kind"] != "all-reduce" else call["result"]
-        kind = call["kind"], _devices(line, everywhere)
-        counts[kind] += 1
-        sizes[kind] += sum(_bytes(*array.groups()) for array in _ARRAY.finditer(result))
+    for part in parts(program):
+        for call in _CALL.finditer(part.text):
+            line = part.text[call.end() : part.text.find("\n", call.end())]
+            result = _received(call["result"]) if call["start"] and call["kind"] != "all-reduce" else call["result"]
+            kind = call["kind"], _devices(line, everywhere)
+            counts[kind] += part.turns
+            sizes[kind] += part.turns * sum(_bytes(*array.groups()) for array in _ARRAY.finditer(result))
+            unknown += not part.known
     rows = [Collective(kind, devices, counts[kind, devices], size) for (kind, devices), size in sizes.items()]
-    return Collectives(tuple(sorted(rows, key=lambda row: (-row.bytes, row))))
+    return Collectives(tuple(sorted(rows, key=lambda row: (-row.bytes, row))), unknown)
 
 
 def _described(sharding: Any) -> str:
