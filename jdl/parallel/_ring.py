@@ -1,0 +1,69 @@
+"""Sequence parallel: attention of a sequence that is split over devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from jdl.functional._ring import ring
+from jdl.parallel._rules import _parts, check_mesh
+from jdl.parallel._within import within
+
+
+def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
+    """The backend of attention whose sequence is split over a mesh axis; keys and values go from device to device.
+
+    `L.attention(8, causal=True, backend=parallel.ring_attention(mesh))` has the params and values of the layer without it, up to
+    the order of sums. A device holds its part of queries, keys and values and the logits of one other part at a time, in the
+    backward pass too, for which keys and values are sent again. Masks, biases and positions are split along queries, and whole
+    along keys. Samples and heads are split by the compiler, over other axes of the mesh. With `rate`, masks are others for another
+    number of devices.
+
+    Args:
+      mesh: from `parallel.mesh`.
+      axis: the mesh axis over which sequences are split, that of queries and that of keys and values.
+
+    Returns:
+      A `backend` for `functional.attention` and `L.attention`. It raises ValueError if the mesh axis doesn't divide the lengths of
+      sequences, or weights are to be returned.
+
+    Raises:
+      ValueError: if the mesh has no such axis.
+      TypeError: if the mesh is none.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from jdl import functional, parallel
+      >>> mesh = parallel.mesh("sequence=-1")
+      >>> x = jnp.arange(3.0 * mesh.size).reshape(1, -1, 1, 1)
+      >>> y = jax.jit(lambda x: functional.attention(0 * x, x, x, causal=True, backend=parallel.ring_attention(mesh)))(x)
+      >>> y.ravel()[:3].tolist()
+      [0.0, 0.5, 1.0]
+
+    Source: Liu et al., "Ring Attention with Blockwise Transformers for Near-Infinite Context", https://arxiv.org/abs/2310.01889.
+    """
+    check_mesh("ring_attention", mesh)
+    parts = _parts("ring_attention", axis, mesh)
+
+    def backend(logits_of: Any, query: Any, keys: Any, values: Any, mask: Any, bias: Any, at: Any, *rest: Any) -> jax.Array:
+        of, sinks, rate, key = rest
+        if query.shape[1] % parts or keys.shape[1] % parts:
+            lengths = f"{query.shape[1]} queries and {keys.shape[1]} keys"
+            raise ValueError(
+                f"ring_attention: {lengths} can't be split equally over {parts} devices of {axis!r}; pad sequences, and mask"
+            )
+        key = None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
+        rows, split, whole = PartitionSpec(None, None, axis), PartitionSpec(None, axis), PartitionSpec()
+        spec = lambda x, split: split if x is not None and x.shape[len(split) - 1] > 1 else whole
+        specs = split, split, split, spec(mask, rows), spec(bias, rows), spec(at, split), whole, whole, whole, PartitionSpec(axis)
+
+        def each(*inputs: Any) -> jax.Array:
+            *inputs, keys = inputs
+            return ring(logits_of, *inputs, None if keys is None else keys[0], axis_name=axis)
+
+        spread = jax.shard_map(each, mesh=within(mesh), in_specs=specs, out_specs=split, axis_names={axis})
+        return spread(query, keys, values, mask, bias, at, of, sinks, rate, key)
+
+    return backend
