@@ -35,8 +35,8 @@ def pipeline(
       mesh: from `parallel.mesh`.
       microbatches: into how many parts a batch is split. Where they don't divide it, its last sample fills the last up.
       axis: the mesh axis of stages.
-      scanned: as in `repeat`, so that one can stand for the other; but these inputs must be None, and so must what the layer returns
-        beside `x`.
+      scanned: as in `repeat`, so that one can stand for the other; but these inputs must be None, and so must what the layer
+        returns beside `x`.
 
     Returns:
       A Layer.

@@ -48,22 +48,27 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
     parts = _parts("ring_attention", axis, mesh)
 
     def backend(logits_of: Any, query: Any, keys: Any, values: Any, mask: Any, bias: Any, at: Any, *rest: Any) -> jax.Array:
-        of, sinks, rate, key = rest
+        *rest, key = rest
         if query.shape[1] % parts or keys.shape[1] % parts:
-            lengths = f"{query.shape[1]} queries and {keys.shape[1]} keys"
+            given = f"{query.shape[1]} queries and {keys.shape[1]} keys"
             raise ValueError(
-                f"ring_attention: {lengths} can't be split equally over {parts} devices of {axis!r}; pad sequences, and mask"
+                f"ring_attention: {given} can't be split equally over {parts} devices of {axis!r}; pad sequences, and mask"
             )
-        key = None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
-        rows, split, whole = PartitionSpec(None, None, axis), PartitionSpec(None, axis), PartitionSpec()
-        spec = lambda x, split: split if x is not None and x.shape[len(split) - 1] > 1 else whole
-        specs = split, split, split, spec(mask, rows), spec(bias, rows), spec(at, split), whole, whole, whole, PartitionSpec(axis)
+        own = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(parts))
+        split, along = PartitionSpec(None, axis), PartitionSpec(None, None, axis)
+        specs = split, split, split, _rows(mask, along), _rows(bias, along), _rows(at, split), *[PartitionSpec()] * len(rest)
 
         def each(*inputs: Any) -> jax.Array:
-            *inputs, keys = inputs
-            return ring(logits_of, *inputs, None if keys is None else keys[0], axis_name=axis)
+            *inputs, own = inputs
+            return ring(logits_of, *inputs, None if own is None else own[0], axis_name=axis)
 
+        specs = *specs, PartitionSpec(axis)
         spread = jax.shard_map(each, mesh=within(mesh), in_specs=specs, out_specs=split, axis_names={axis})
-        return spread(query, keys, values, mask, bias, at, of, sinks, rate, key)
+        return spread(query, keys, values, mask, bias, at, *rest, own)
 
     return backend
+
+
+def _rows(x: Any, spec: PartitionSpec) -> PartitionSpec:
+    """How what goes with queries is split, unless it is the same for all."""
+    return PartitionSpec() if x is None or x.shape[len(spec) - 1] == 1 else spec
