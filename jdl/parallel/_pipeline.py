@@ -134,7 +134,7 @@ def _micro_batches(tree: Any, size: int, count: int) -> tuple[list[Any], Callabl
     They are of float32 at least, for their gradients are summed over devices. Of other leaves there is None.
     """
     leaves, structure = jax.tree.flatten(tree)
-    split = [jnp.shape(leaf)[:1] == (size,) for leaf in leaves]
+    split = [getattr(leaf, "shape", ())[:1] == (size,) for leaf in leaves]
 
     def sent(leaf: Any, split: bool) -> Any:
         if split:

@@ -17,9 +17,9 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
 
     `L.attention(8, causal=True, backend=parallel.ring_attention(mesh))` has the params and values of the layer without it, up to
     the order of sums. A device holds its part of queries, keys and values and the logits of one other part at a time, in the
-    backward pass too, for which keys and values are sent again. Masks, biases and positions are split along queries, and whole
-    along keys. Samples and heads are split by the compiler, over other axes of the mesh. With `rate`, masks are others for another
-    number of devices.
+    backward pass too, for which keys and values are sent again. Parts of which `causal` hides all are computed too. Masks, biases
+    and positions are split along queries, and whole along keys. Samples and heads are split by the compiler, over other axes of the
+    mesh. With `rate`, masks are others for another number of devices.
 
     Args:
       mesh: from `parallel.mesh`.
