@@ -12,7 +12,7 @@ from jdl import functional, losses, models, parallel, train
 from jdl import layers as L
 
 P = jax.P
-BLOCK = L.residual(L.chain(L.layer_norm(), L.mlp([6, 4], activation=jnp.tanh)))
+BLOCK = L.residual(L.chain(L.dense(4), jnp.tanh))
 
 
 def devices(text):
@@ -55,7 +55,7 @@ def decoder(rate, repeat=L.repeat):
 
 def trained(objective, data, axes=None):
     """The train state after twenty steps of Adam, and their losses."""
-    step = train.step(objective, optax.adam(1e-2))
+    step = train.step(objective, optax.adam(2e-3))
     if axes:
         step = parallel.over(step, devices(axes), parallel.fully_sharded("data", beneath={"blocks/**": P("stage")}))
     run = train.run(step, batch_size=16)
@@ -76,7 +76,7 @@ def test_training_gives_the_losses_of_one_device(model, rate):
     expected = trained(*model(rate, piped("stage=1")) if rate else model(rate))[1]
     train_state, found = trained(*model(rate, piped("data=2,stage=4")), "data=2,stage=4")
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert expected[-1] < expected[0]
+    assert expected[10:].mean() < expected[:10].mean()
     blocks = jax.tree.leaves([tree["blocks"] for tree in (train_state.params, *train_state.optimizer_state[0][1:])])
     for device in jax.devices():
         own = [shard.data.nbytes for a in blocks for shard in a.addressable_shards if shard.device == device]
@@ -114,23 +114,6 @@ def test_inputs_beside_x_are_split_with_it_or_go_whole(rng):
         np.testing.assert_allclose(*(np.asarray(a, "float32") for a in (found, expected)), rtol=0.05, atol=0.05)
 
 
-@pytest.mark.slow
-def test_sequences_are_split_within_stages(rng, key):
-    """A ring in each stage, in double precision."""
-    mesh = devices("data=2,stage=2,sequence=2")
-    x = rng.normal(size=(4, 6, 8))
-    make = lambda backend: L.transformer_block(L.attention(2, causal=True, backend=backend), L.mlp([16, 8]))
-    plain = L.repeat(make("xla"), 2, scanned=("cache",))
-    spread = parallel.pipeline(make(parallel.ring_attention(mesh)), 2, mesh=mesh, microbatches=2, scanned=("cache",))
-    with jax.enable_x64(True):
-        params, state = plain.init(key, x)
-        results = []
-        for layer in (plain, spread):
-            loss = lambda params, x, layer=layer: (layer.apply(params, state, x)[0][0] ** 2).sum()
-            results.append(jax.jit(jax.value_and_grad(loss, (0, 1)))(params, x))
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-11), *results)
-
-
 @pytest.mark.parametrize("given, message", [
     ({"times": 6}, "6 blocks can't be shared out equally over 4 stages of 'stage'"),
     ({"axis": "model"}, "the mesh has axes stage, not 'model'"),
@@ -159,5 +142,8 @@ def test_blocks_that_cannot_be_in_a_pipeline_are_refused():
     mixture = make(L.transformer_block(L.attention(2), L.mixture_of_experts(L.swiglu(4), 2)), scanned=("cache",))
     with pytest.raises(ValueError, match="pipeline: blocks that return something beside x can't"):
         jax.eval_shape(mixture.apply, *jax.eval_shape(mixture.init, key, x), x)
+    ring = parallel.ring_attention(parallel.mesh("sequence=2,stage=4"))
+    with pytest.raises(ValueError, match=r"ring_attention: here a shard_map is at work, over stage \(such as a pipeline's\)"):
+        jax.eval_shape(lambda x: make(lambda x: functional.attention(x, x, x, backend=ring)).apply({}, {}, x), x[..., None])
     with pytest.raises(ValueError, match="repeat: a repeated layer must keep shape and dtype"):
         jax.eval_shape(lambda x: make(lambda x: x[:, :1]).apply({}, {}, x), x)

@@ -10,8 +10,8 @@ from jax.sharding import Mesh, PartitionSpec
 from jdl.functional import _check
 from jdl.functional._numbers import widen
 from jdl.layer import Layer, as_layer, keys_of, repeat
+from jdl.parallel._outermost import outermost
 from jdl.parallel._rules import _parts, check_mesh
-from jdl.parallel._within import within
 
 
 def pipeline(
@@ -43,7 +43,8 @@ def pipeline(
 
     Raises:
       ValueError: if the mesh has no such axis, it doesn't divide `times`, or a size is not positive; at init and apply, if the
-        layer keeps state (batch norm would see micro-batches), returns something beside `x`, or is given a cache.
+        layer keeps state (batch norm would see micro-batches), returns something beside `x`, or is given a cache, or this is inside
+        a `shard_map`.
       TypeError: if the mesh is none.
 
     Example:
@@ -75,6 +76,7 @@ def pipeline(
         return params, state
 
     def apply(params: dict, state: dict, x: Any, *shared: Any, key: Any = None, train: bool = False, **named: Any):
+        outermost("pipeline")
         _refuse("keep state", state)
         _refuse("take a cache", {name: named.get(name) for name in scanned})
         arrays, at = _micro_batches((x, shared, named), jax.tree.leaves(x)[0].shape[0], count)
@@ -105,7 +107,7 @@ def pipeline(
 
         own = params, None if key is None else keys_of(key, times)
         split, rest = PartitionSpec(axis), PartitionSpec()
-        run = jax.shard_map(stage, mesh=within(mesh), in_specs=(split, rest), out_specs=rest, axis_names={axis})
+        run = jax.shard_map(stage, mesh=mesh, in_specs=(split, rest), out_specs=rest, axis_names={axis})
         y = jax.tree.map(_joined, run(own, arrays), x)
         return ((y, None) if scanned else y), state
 

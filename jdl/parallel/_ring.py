@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from jdl.functional._ring import ring
+from jdl.parallel._outermost import outermost
 from jdl.parallel._rules import _parts, check_mesh
-from jdl.parallel._within import within
 
 
 def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
@@ -27,7 +27,7 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
 
     Returns:
       A `backend` for `functional.attention` and `L.attention`. It raises ValueError if the mesh axis doesn't divide the lengths of
-      sequences, or weights are to be returned.
+      sequences, if weights are to be returned, or inside a `shard_map`, such as that of a pipeline.
 
     Raises:
       ValueError: if the mesh has no such axis.
@@ -49,6 +49,7 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
 
     def backend(logits_of: Any, query: Any, keys: Any, values: Any, mask: Any, bias: Any, at: Any, *rest: Any) -> jax.Array:
         *rest, key = rest
+        outermost("ring_attention")
         if query.shape[1] % parts or keys.shape[1] % parts:
             given = f"{query.shape[1]} queries and {keys.shape[1]} keys"
             raise ValueError(
@@ -63,7 +64,7 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
             return ring(logits_of, *inputs, None if own is None else own[0], axis_name=axis)
 
         specs = *specs, PartitionSpec(axis)
-        spread = jax.shard_map(each, mesh=within(mesh), in_specs=specs, out_specs=split, axis_names={axis})
+        spread = jax.shard_map(each, mesh=mesh, in_specs=specs, out_specs=split, axis_names={axis})
         return spread(query, keys, values, mask, bias, at, *rest, own)
 
     return backend
