@@ -241,9 +241,6 @@ def repeat(layer: Layer | Callable, times: int, *, scanned: Sequence[str] = ()) 
     positive("repeat", times=times)
     layer = as_layer(layer)
 
-    def keys_of(key):
-        return jax.vmap(lambda i: derive(key, "repeat", i))(jnp.arange(times))
-
     @functools.cache
     def init_of(shapes: Shapes) -> Callable:  # one after the other: drawing takes four times the memory of what is drawn
         inputs, named = shapes.tree
@@ -252,7 +249,7 @@ def repeat(layer: Layer | Callable, times: int, *, scanned: Sequence[str] = ()) 
     def init(key, *inputs, **named):
         for name in scanned:
             named[name] = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), named.get(name))
-        return init_of(Shapes.of((inputs, named)))(keys_of(key))
+        return init_of(Shapes.of((inputs, named)))(keys_of(key, times))
 
     def apply(params, state, x, *shared, key=None, train=False, **named):
         each = {name: named.pop(name, None) for name in scanned}
@@ -267,11 +264,16 @@ def repeat(layer: Layer | Callable, times: int, *, scanned: Sequence[str] = ()) 
                 )
             return new, (state, out)
 
-        own = params, state, None if key is None else keys_of(key), each
+        own = params, state, None if key is None else keys_of(key, times), each
         x, (state, outs) = jax.lax.scan(step, x, own, length=times)
         return (x, outs) if scanned else x, state
 
     return Layer(init, apply)
+
+
+def keys_of(key: jax.Array, times: int) -> jax.Array:
+    """A key for each repetition."""
+    return jax.vmap(lambda i: derive(key, "repeat", i))(jnp.arange(times))
 
 
 def _numbered(layers: Sequence[Layer | Callable], named: dict[str, Layer | Callable]) -> dict[str, Layer | Callable]:

@@ -12,7 +12,7 @@ from tolerances import assert_close
 
 from jdl import functional
 from jdl import layers as L
-from jdl.functional import _attention
+from jdl.functional import _attention_chunks
 
 BATCH, TIME, MEMORY, HEADS, KV_HEADS, WIDTH = 2, 7, 9, 4, 2, 3
 
@@ -26,8 +26,8 @@ def headed(rng):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(_attention, "_CHUNK_BYTES", 3 * 4 * BATCH * HEADS * MEMORY)  # three queries, of seven
-    monkeypatch.setattr(_attention, "_CHUNK_QUERIES", 1)
+    monkeypatch.setattr(_attention_chunks, "_CHUNK_BYTES", 3 * 4 * BATCH * HEADS * MEMORY)  # three queries, of seven
+    monkeypatch.setattr(_attention_chunks, "_CHUNK_QUERIES", 1)
 
 
 def by_loops(query, keys, values, seen, bias=0.0, soft_cap=None, sinks=None):

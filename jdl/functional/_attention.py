@@ -1,19 +1,19 @@
 """Scaled dot-product attention: one function for every variant."""
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._attention_chunks import in_chunks, queries_at_a_time
 from jdl.functional._dropout import dropout
 from jdl.functional._numbers import divisor, widen
 
-Backend = Literal["auto", "xla", "chunked"]
-_CHUNK_BYTES = 2**24  # of logits at a time in "chunked": a few caches' worth
-_CHUNK_QUERIES = 64  # but no fewer than these, since each chunk reads all keys; and many devices share the bytes
-_PLAIN_BYTES = 2**29  # of logits, above which "auto" chooses "chunked"
+Backend = Literal["auto", "xla", "chunked"] | Callable[..., Any]
 
 
 def attention(
@@ -56,7 +56,8 @@ def attention(
       key: a typed key for dropout; nothing is dropped without.
       return_weights: whether to return `(output, weights)`, the weights `(batch, heads, time, memory)` after dropout.
       backend: `"xla"`, plain; `"chunked"`, which takes memory linear in `time` by computing some queries at a time, again in the
-        backward pass; `"auto"`, plain unless its logits take more than half a gibibyte.
+        backward pass; `"auto"`, plain unless its logits take more than half a gibibyte; or `parallel.ring_attention(mesh)`, which
+        splits the sequence over devices.
 
     Returns:
       `(batch, time, heads, value_width)` in the dtype of `values`; logits and softmax are of float32 at least.
@@ -80,31 +81,53 @@ def attention(
     query, keys, values = _checked(query, keys, values, mask, bias, positions, sinks)
     _check.positive("attention", **({} if window is None else {"window": window}))
     _check.within("attention", 0, 1, rate=rate)
-    _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
-    (batch, time, heads, width), memory = query.shape, keys.shape[1]
+    if not callable(backend):
+        _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
+    time, width, memory = query.shape[1], query.shape[3], keys.shape[1]
     scale = 1 / math.sqrt(width) if scale is None else scale
     if mask is not None and mask.ndim == 2:
         mask = jnp.expand_dims(mask, (1, 2))
     if positions is None and (causal or window):
         positions = jnp.arange(time).reshape(1, -1), jnp.arange(memory).reshape(1, -1)
+    at, of = positions or (None, None)
+    logits_of = functools.partial(_logits, causal=causal, window=window, scale=scale, soft_cap=soft_cap)
+    if callable(backend):
+        if return_weights:
+            raise ValueError("attention: a backend over many devices gives no weights; leave out return_weights, or backend")
+        return backend(logits_of, query, keys, values, mask, bias, at, of, sinks, rate, key)
 
     def some(query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
-        logits = scale * _products(query, keys)
-        if soft_cap is not None:
-            logits = soft_cap * jnp.tanh(logits / soft_cap)
-        logits = logits if bias is None else logits + bias
-        seen = visible(at, positions[1], causal, window) if positions else None
-        seen = mask if seen is None else seen if mask is None else seen & mask
+        logits, seen = logits_of(query, keys, mask, bias, at, of)
         parts, total = _parts_of_softmax(logits, seen, sinks)
         parts = parts if key is None else dropout(key, parts, rate)
-        output = _mixtures(parts, total, values)
+        output = divided(mixture(parts, values), total, values.dtype)
         return (output, parts / total) if return_weights else output
 
-    at = positions[0] if positions else None
-    size = 4 * batch * heads * memory  # bytes of the logits of one query of each sample
-    if backend == "chunked" or (backend == "auto" and size * time > _PLAIN_BYTES):
-        return _in_chunks(some, max(1, min(time, max(_CHUNK_QUERIES, _CHUNK_BYTES // size))), query, mask, bias, at, key)
-    return some(query, mask, bias, at, key)
+    chunk = queries_at_a_time(query, keys, plain=backend == "xla", chunked=backend == "chunked")
+    inputs, axes = (query, mask, bias, at), (1, 2, 2, 1)
+    return in_chunks(some, chunk, inputs, axes, key, (1, 2) if return_weights else 1)
+
+
+def _logits(
+    query: jax.Array,
+    keys: jax.Array,
+    mask: Any,
+    bias: Any,
+    at: Any,
+    of: Any,
+    *,
+    causal: bool,
+    window: int | None,
+    scale: Any,
+    soft_cap: Any,
+) -> tuple[jax.Array, Any]:
+    """Logits of queries at positions `at` for keys of positions `of`, and which of them are seen, None for all."""
+    logits = scale * _products(query, keys)
+    if soft_cap is not None:
+        logits = soft_cap * jnp.tanh(logits / soft_cap)
+    logits = logits if bias is None else logits + bias
+    seen = None if at is None else visible(at, of, causal, window)
+    return logits, mask if seen is None else seen if mask is None else seen & mask
 
 
 def visible(query_positions: jax.Array, key_positions: jax.Array, causal: bool, window: int | None) -> jax.Array:
@@ -161,13 +184,18 @@ def _products(query: jax.Array, keys: jax.Array) -> jax.Array:
     return products.reshape(batch, heads, time, keys.shape[1])
 
 
-def _mixtures(parts: jax.Array, total: jax.Array, values: jax.Array) -> jax.Array:
-    """Of values, `(batch, time, heads, width)`; divided by the total last, as values are fewer than weights."""
+def mixture(parts: jax.Array, values: jax.Array) -> jax.Array:
+    """Sums of values, `(batch, heads, time, width)`, of the precision of the parts."""
     batch, heads, time, memory = parts.shape
     kv_heads, width = values.shape[2:]
     groups = parts.astype(values.dtype).reshape(batch, kv_heads, heads // kv_heads, time, memory)
     mixed = jnp.einsum("bkgts,bksd->bkgtd", groups, values.swapaxes(1, 2), preferred_element_type=parts.dtype)
-    return (mixed.reshape(batch, heads, time, width) / total).swapaxes(1, 2).astype(values.dtype)
+    return mixed.reshape(batch, heads, time, width)
+
+
+def divided(mixed: jax.Array, total: jax.Array, dtype: Any) -> jax.Array:
+    """Mixtures, `(batch, time, heads, width)`; divided by the total last, as values are fewer than weights."""
+    return (mixed / total).swapaxes(1, 2).astype(dtype)
 
 
 def softmax_of_seen(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> jax.Array:
@@ -178,45 +206,17 @@ def softmax_of_seen(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array 
 
 def _parts_of_softmax(logits: jax.Array, seen: jax.Array | None, sinks: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     """The exponentials, and what to divide them by, at least 1 where anything is seen."""
-    if seen is not None:
-        logits = jnp.where(seen, logits, -jnp.inf)
-    top = logits.max(-1, keepdims=True, initial=jnp.finfo(logits.dtype).min)
-    if sinks is not None:
-        sinks = jnp.broadcast_to(widen(sinks).reshape(1, -1, 1, 1), top.shape)
-        top = jnp.maximum(top, sinks)
-    top = jax.lax.stop_gradient(top)
-    parts = jnp.exp(logits - top)
+    least = None if sinks is None else jnp.broadcast_to(widen(sinks).reshape(1, -1, 1, 1), (*logits.shape[:-1], 1))
+    parts, top = exponentials(logits, seen, least)
     total = parts.sum(-1, keepdims=True)
-    total = total if sinks is None else total + jnp.exp(sinks - top)
+    total = total if least is None else total + jnp.exp(least - top)
     return parts, divisor(total) if seen is not None or not logits.size else total
 
 
-def _in_chunks(some: Any, chunk: int, query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
-    """Calls `some` for `chunk` queries at a time, in the backward pass again."""
-    time = query.shape[1]
-    chunks = -(-time // chunk)
-
-    def cut(x: Any, axis: int) -> Any:  # to (chunks, ...), or None if it is the same for all queries
-        if x is None or x.shape[axis] == 1:
-            return None
-        pad = [(0, 0)] * x.ndim
-        pad[axis] = (0, chunks * chunk - time)
-        x = jnp.pad(x, pad)
-        return jnp.moveaxis(x.reshape(*x.shape[:axis], chunks, chunk, *x.shape[axis + 1 :]), axis, 0)
-
-    parts = cut(query, 1), cut(mask, 2), cut(bias, 2), cut(at, 1)
-    parts = parts if parts[0] is not None else (jnp.expand_dims(query, 0), *parts[1:])
-    keys = None if key is None else jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(chunks))
-
-    @jax.checkpoint
-    def one(parts: Any) -> Any:
-        (query, *rest), key = parts
-        whole = [x if x is not None else y for x, y in zip(rest, (mask, bias, at))]
-        return some(query, *whole, key)
-
-    joined = lambda x, axis: x.reshape(*x.shape[:axis], -1, *x.shape[axis + 2 :])
-    stacked = jax.lax.map(one, (parts, keys))
-    output = lambda x: joined(jnp.moveaxis(x, 0, 1), 1)[:, :time]
-    if not isinstance(stacked, tuple):
-        return output(stacked)
-    return output(stacked[0]), joined(jnp.moveaxis(stacked[1], 0, 2), 2)[:, :, :time]
+def exponentials(logits: jax.Array, seen: jax.Array | None, least: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """Of logits less the highest that is seen, or `least` if that is higher; and what was subtracted, a constant."""
+    if seen is not None:
+        logits = jnp.where(seen, logits, -jnp.inf)
+    top = logits.max(-1, keepdims=True, initial=jnp.finfo(logits.dtype).min)
+    top = jax.lax.stop_gradient(top if least is None else jnp.maximum(top, least))
+    return jnp.exp(logits - top), top

@@ -48,7 +48,7 @@ class Checkpoints:
             journey = restored(abstract(), manifest, arrays)
         except Mismatch as error:
             raise self._another(f"its train state differs:\n{error.report}") from None
-        self._saved, self._number = journey.position(), manifest.step
+        self._saved, self._number = journey.mark(), manifest.step
         return journey
 
     def identify(self, key: jax.Array, data: Any, programs: Programs) -> None:
@@ -84,7 +84,7 @@ class Checkpoints:
 
     def last(self, journey: Journey) -> bool:
         """Saves if a step was taken since the last save, and waits until it is on the disk; raises SaveError if it can't be."""
-        if self._saver is None or not any(journey.position()):
+        if self._saver is None or not any(journey.mark()):
             return False
         self._warn(self._saver.wait)
         saved = self._save(self._saver, journey)
@@ -94,7 +94,7 @@ class Checkpoints:
 
     def whereabouts(self, journey: Journey) -> str:
         """Where a run stands that was stopped."""
-        return f"step {journey.step} is saved in {self._folder}" if any(journey.position()) else "no step yet"
+        return f"step {journey.step} is saved in {self._folder}" if any(journey.mark()) else "no step yet"
 
     def _due(self, journey: Journey) -> bool:
         plan, (step, epoch, _) = self._plan, self._saved or (0, 0, 0)
@@ -107,7 +107,7 @@ class Checkpoints:
 
     def _save(self, saver: Saver, journey: Journey) -> bool:
         """Saves under the step, or the next number that is free, if steps that do nothing were taken since the last save."""
-        here = journey.position()
+        here = journey.mark()
         if here == self._saved and not self._failed:
             return False
         number = self._number if here == self._saved else max(journey.step, self._number + 1)

@@ -59,7 +59,7 @@ class Journey:
         names = list(self.records[0]) if self.records else []
         return {"names": names, "step": self.step, "steps": self.steps, "seconds": time.perf_counter() - self._start}
 
-    def position(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int, int]:
         """How far it is: steps that do nothing, such as those after an early stop, and epochs of them, count too."""
         return self.step, len(self.records), self.steps
 

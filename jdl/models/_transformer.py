@@ -23,6 +23,7 @@ def transformer_encoder(
     entry: Layer | Callable | None = None,
     norm: Layer | Callable | None = None,
     head: Layer | Callable | Literal["tied"] | None = None,
+    repeat: Callable[..., Layer] = repeat,
 ) -> Layer:
     """Blocks one after the other, each with parameters of its own, compiled once: `norm(block(... block(embedding(x))))`.
 
@@ -38,6 +39,7 @@ def transformer_encoder(
       entry: follows the embedding and positions, such as `dropout(0.1)` or `chain(layer_norm(), dropout(0.1))`.
       norm: follows the blocks, which need it if they normalise before; `layer_norm()` if not given, none is `lambda x: x`.
       head: follows the norm; `"tied"` multiplies by the table of the embedding. None if not given.
+      repeat: makes the blocks one layer, such as `functools.partial(parallel.pipeline, mesh=mesh, microbatches=8)`.
 
     Returns:
       A Layer to `(batch, time, features)`, or what the head makes of it, with sublayers `embedding`, `positions`, `entry`,
@@ -61,7 +63,7 @@ def transformer_encoder(
 
     Source: Devlin et al., "BERT", https://arxiv.org/abs/1810.04805.
     """
-    parts, head_of = _parts("transformer_encoder", depth, block, embedding, positions, entry, norm, head)
+    parts, head_of = _parts("transformer_encoder", depth, block, embedding, positions, entry, norm, head, repeat)
 
     @compose(**parts)
     def encoder(net, x, *, mask=None, mlp_mask=None, bias=None, positions=None):
@@ -82,6 +84,7 @@ def transformer_decoder(
     entry: Layer | Callable | None = None,
     norm: Layer | Callable | None = None,
     head: Layer | Callable | Literal["tied"] | None = "tied",
+    repeat: Callable[..., Layer] = repeat,
 ) -> Layer:
     """Blocks one after the other, to logits of the next token: language models, and decoders that attend to a memory.
 
@@ -99,6 +102,7 @@ def transformer_decoder(
       norm: as in `transformer_encoder`.
       head: from features to logits, such as `dense(vocabulary, bias=False)`; `"tied"` multiplies by the table of the embedding,
         None gives features.
+      repeat: as in `transformer_encoder`.
 
     Returns:
       A Layer to `(logits, cache)`, the cache None if none was given, with sublayers as `transformer_encoder`. With a
@@ -126,7 +130,7 @@ def transformer_decoder(
     Source: Radford et al., "Language Models are Unsupervised Multitask Learners"; Touvron et al., "LLaMA",
     https://arxiv.org/abs/2302.13971.
     """
-    parts, head_of = _parts("transformer_decoder", depth, block, embedding, positions, entry, norm, head)
+    parts, head_of = _parts("transformer_decoder", depth, block, embedding, positions, entry, norm, head, repeat)
 
     @compose(**parts)
     def decoder(
@@ -232,7 +236,7 @@ def decoder_cache(depth: int, batch: int, capacity: int, heads: int, width: int,
 
 
 def _parts(
-    name: str, depth: int, block: Layer, embedding: Any, positions: Any, entry: Any, norm: Any, head: Any
+    name: str, depth: int, block: Layer, embedding: Any, positions: Any, entry: Any, norm: Any, head: Any, repeat: Any
 ) -> tuple[dict[str, Any], Callable[[Any, Any], Any]]:
     """The sublayers, and what makes the output."""
     _check.positive(name, depth=depth)

@@ -10,7 +10,9 @@ from jdl.parallel._join import from_processes as from_processes
 from jdl.parallel._mesh import mesh as mesh
 from jdl.parallel._over import over as over
 from jdl.parallel._over import split as split
+from jdl.parallel._pipeline import pipeline as pipeline
 from jdl.parallel._place import place as place
+from jdl.parallel._ring import ring_attention as ring_attention
 from jdl.parallel._rules import Rule as Rule
 from jdl.parallel._rules import expert_parallel as expert_parallel
 from jdl.parallel._rules import fully_sharded as fully_sharded
