@@ -15,10 +15,11 @@ from jdl import parallel, train
 from jdl.checkpoint import Every, every
 from jdl.functional import _check
 from jdl.loop._about import block_of, write_sweep
+from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
 from jdl.loop._members import OWN, by_device, lies_on_several, like_was, on_host, put, spread
-from jdl.loop._programs import Programs, of_members, programs
+from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
 from jdl.train._state import member
