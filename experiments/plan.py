@@ -52,9 +52,9 @@ class Config:
 def decoder(config: Config) -> jdl.Layer:
     attention = L.attention(config.width // 128, causal=True, rope=functional.rope, bias=False)
     block = L.remat(L.transformer_block(attention, L.swiglu(config.hidden), norm=L.rms_norm()))
-    parts = {"embedding": L.embedding(config.vocabulary, config.width), "norm": L.rms_norm()}
-    head = L.dense(config.vocabulary, bias=False)
-    return L.precision(models.transformer_decoder(config.blocks, block, head=head, **parts), config.dtype)
+    embedding, head = L.embedding(config.vocabulary, config.width), L.dense(config.vocabulary, bias=False)
+    model = models.transformer_decoder(config.blocks, block, embedding=embedding, norm=L.rms_norm(), head=head)
+    return L.precision(model, config.dtype)
 
 
 def lowered(config: Config) -> tuple[Any, Any, jax.stages.Lowered]:
@@ -71,7 +71,7 @@ def lowered(config: Config) -> tuple[Any, Any, jax.stages.Lowered]:
 
 def memory(train_state: Any, batch: Any, compiled: jax.stages.Compiled) -> Table:
     """What a device holds: between steps, by the shardings; and within one, by XLA's analysis."""
-    found = compiled.memory_analysis()
+    found: Any = compiled.memory_analysis()
     table = Table("on each device", "GB")
     table.columns[1].justify = "right"
     rows = {"parameters": train_state.params, "optimizer state": train_state.optimizer_state, "batch": batch}

@@ -8,6 +8,7 @@ os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_p
 import jax
 import numpy as np
 import pytest
+import trainer
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -34,6 +35,13 @@ def rng(seed):
 @pytest.fixture
 def key(seed):
     return jax.random.key(seed)
+
+
+@pytest.fixture(scope="session")
+def start():
+    """Runs `trainer.py` with these arguments, in a process of its own."""
+    with trainer.started() as start:
+        yield start
 
 
 def pytest_make_parametrize_id(config, val, argname):

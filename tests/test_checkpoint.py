@@ -30,8 +30,6 @@ from jdl.checkpoint import _store
 from jdl.loop._checkpoints import Checkpoints
 from jdl.loop._signals import caught_signals
 
-TRAINER = Path(__file__).with_name("trainer.py")
-
 
 class Pair(NamedTuple):
     first: object
@@ -66,11 +64,6 @@ def written(tmp_path_factory):
 def folder(written, tmp_path):
     """A copy of it."""
     return Path(shutil.copytree(written, tmp_path / "copy"))
-
-
-def start(**arguments):
-    command = [sys.executable, "-W", "error", str(TRAINER), json.dumps(arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500)
 
 
 # What comes back
@@ -441,7 +434,7 @@ def test_a_limit_that_the_kernel_sets(tmp_path, rng):
 # Kills in the middle of a save
 
 
-def swept(tmp_path, points, *, timed=False):
+def swept(start, tmp_path, points, *, timed=False):
     found = start(folder=str(tmp_path), points=points, timed=timed)
     assert found.returncode == 0, found.stderr
     lines = [json.loads(line) for line in found.stdout.splitlines()]
@@ -450,31 +443,25 @@ def swept(tmp_path, points, *, timed=False):
     return lines
 
 
-def test_a_kill_leaves_the_newest_complete_checkpoint(tmp_path):
+def test_a_kill_leaves_the_newest_complete_checkpoint(start, tmp_path):
     """SIGKILL before and after calls to the file system in a save; a run of all of them, and at random times, is slow."""
-    lines = swept(tmp_path, [0, -1, 3, -9, 20, -28])
+    lines = swept(start, tmp_path, [0, -1, 3, -9, 20, -28])
     assert [line["killed"] for line in lines] == [False] + [True] * 5
     assert int(lines[0]["calls"]) > 30
     assert lines[0]["restored"] == "3"
 
 
 @pytest.mark.slow
-def test_a_kill_at_every_call_and_at_random_times(tmp_path, seed):
-    calls = int(swept(tmp_path / "whole", [0])[0]["calls"])
-    lines = swept(tmp_path / "calls", [sign * call for call in range(1, calls + 1) for sign in (1, -1)])
+def test_a_kill_at_every_call_and_at_random_times(start, tmp_path, seed):
+    calls = int(swept(start, tmp_path / "whole", [0])[0]["calls"])
+    lines = swept(start, tmp_path / "calls", [sign * call for call in range(1, calls + 1) for sign in (1, -1)])
     assert all(line["killed"] for line in lines) and {line["restored"] for line in lines} == {"2", "3"}
     rng = random.Random(seed)
-    lines = swept(tmp_path / "times", [rng.uniform(0, 0.2) for _ in range(100)], timed=True)
+    lines = swept(start, tmp_path / "times", [rng.uniform(0, 0.2) for _ in range(100)], timed=True)
     print(sum(line["killed"] for line in lines), "of 100 killed in time;", {line["restored"] for line in lines})
 
 
 # Runs
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Child processes share what they compile."""
-    return str(tmp_path_factory.mktemp("cache"))
 
 
 def lines_of(folder):
@@ -486,12 +473,12 @@ def newest(folder):
     return checkpoint.steps(folder / "checkpoints")[-1]
 
 
-def test_a_run_goes_on_through_everything(tmp_path, cache):
+def test_a_run_goes_on_through_everything(start, tmp_path):
     """Stopped while compiling, training, evaluating and saving, and killed: in the end it is the run that nothing happened to."""
-    straight = start(folder=str(tmp_path / "straight"), cache=cache, epochs=4, every={"epochs": 100}, chunk=1)
+    straight = start(folder=str(tmp_path / "straight"), epochs=4, every={"epochs": 100}, chunk=1)
     assert straight.returncode == 0, straight.stderr
     folder = tmp_path / "disturbed"
-    run = lambda **arguments: start(folder=str(folder), cache=cache, epochs=4, every={"steps": 7}, **arguments)
+    run = lambda **arguments: start(folder=str(folder), epochs=4, every={"steps": 7}, **arguments)
 
     found = run(signal=signal.SIGTERM, phase="compile")
     assert found.returncode == 143 and "no step yet" in found.stderr and not checkpoint.steps(folder / "checkpoints")
@@ -512,10 +499,10 @@ def test_a_run_goes_on_through_everything(tmp_path, cache):
 
 
 @pytest.mark.slow
-def test_kills_change_no_bit(tmp_path, cache, seed):
+def test_kills_change_no_bit(start, tmp_path, seed):
     rng = random.Random(seed)
     folder = tmp_path / "killed"
-    run = lambda folder, **arguments: start(folder=str(folder), cache=cache, epochs=20, optimize=True, **arguments)
+    run = lambda folder, **arguments: start(folder=str(folder), epochs=20, optimize=True, **arguments)
     straight = run(tmp_path / "straight", every={"epochs": 100})
     for step in sorted(rng.sample(range(10, 199), 5)):
         found = run(folder, every={"steps": 3}, kill_step=step, chunk=rng.choice([1e-9, 1e-3, 1]))
@@ -686,32 +673,31 @@ def test_a_second_signal_acts_as_it_did_before():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_a_run_at_once(tmp_path, cache, number):
+def test_a_second_signal_ends_a_run_at_once(start, tmp_path, number):
     """While the writer hangs: nothing complete is lost."""
     begin = time.perf_counter()
-    found = start(folder=str(tmp_path), cache=cache, epochs=4, signal=number, phase="train", again=2.0, faults={"slow": 300})
+    found = start(folder=str(tmp_path), epochs=4, signal=number, phase="train", again=2.0, faults={"slow": 300})
     assert found.returncode == -number and time.perf_counter() - begin < 250
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_at_any_time_loses_no_step(tmp_path, cache, seed, number):
+def test_a_signal_at_any_time_loses_no_step(tmp_path, seed, number):
     """Fifty times, from the import to the save: before `fit` the process ends at once, later it says at which step it saved."""
     rng = random.Random(seed)
-    arguments = {
-        "folder": str(tmp_path / "run"),
-        "cache": cache,
-        "epochs": 100_000,
-        "every": {"steps": 50},
-        "faults": {"slow": 0.2},
-    }
-    command = [sys.executable, "-W", "error", str(TRAINER), json.dumps(arguments)]
+    arguments = {"folder": str(tmp_path / "run"), "cache": str(tmp_path / "cache"), "faults": {"slow": 0.2}}
+
+    def begun(**more):
+        command = [sys.executable, "-W", "error", trainer.__file__, json.dumps(arguments | more)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+
     begin = time.perf_counter()
-    start(**arguments | {"folder": str(tmp_path / "short"), "epochs": 3})
+    with begun(folder=str(tmp_path / "short"), epochs=3) as process:
+        process.communicate(timeout=300)
     short = time.perf_counter() - begin
     last, ended = 0, {"early": 0, "saved": 0, "no step": 0}
     for _ in range(50):
-        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        with begun(epochs=10**5, every={"steps": 50}) as process:
             time.sleep(rng.uniform(0, 2 * short))
             process.send_signal(number)
             _, errors = process.communicate(timeout=300)

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -25,7 +24,6 @@ from jdl.loop._programs import Programs
 from jdl.report import _logs
 from jdl.report._tensorboard import crc32c
 
-TRAINER = Path(__file__).with_name("trainer.py")
 DATA = np.linspace(-1, 1, 24).reshape(-1, 1).astype("float32"), np.linspace(1, 3, 24).reshape(-1, 1).astype("float32")
 OBJECTIVE = train.objective(L.dense(3), lambda predictions, targets: losses.mean_squared_error(predictions, targets.repeat(3, 1)))
 RUN = train.run(train.step(OBJECTIVE, optax.sgd(0.05)), batch_size=8)
@@ -33,11 +31,6 @@ RUN = train.run(train.step(OBJECTIVE, optax.sgd(0.05)), batch_size=8)
 
 def fit(key, epochs, folder=None, **options):
     return jdl.fit(RUN, DATA, key, epochs=epochs, folder=folder, progress=False, **options)
-
-
-def start(**arguments):
-    command = [sys.executable, "-W", "error", str(TRAINER), json.dumps(arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=500)
 
 
 def bits(train_state):
@@ -269,9 +262,9 @@ def test_vectors_are_no_members():
     assert of({"evaluate/each": np.eye(2), "train/loss": np.array([1.0, 2.0])}) == [{"epoch": 1, "train/loss": x} for x in (1, 2)]
 
 
-def test_logs_survive_a_kill(tmp_path):
+def test_logs_survive_a_kill(start, tmp_path):
     """Killed between two checkpoints, and started again: no epoch is there twice, none is missing."""
-    arguments = {"cache": str(tmp_path / "cache"), "folder": str(tmp_path / "run"), "epochs": 4, "logs": True}
+    arguments = {"folder": str(tmp_path / "run"), "epochs": 4, "logs": True}
     killed = start(**arguments, every={"steps": 15}, kill_step=29)
     assert killed.returncode == -9, killed.stderr
     assert [row["epoch"] for row in rows(tmp_path / "run" / "metrics.csv")] == ["1", "2"]
@@ -364,8 +357,8 @@ def test_progress_fits_its_place(key, terminal, monkeypatch, capsys):
 # The watchdog
 
 
-def test_a_run_that_stalls_ends_and_says_where(tmp_path):
-    stalled = start(cache=str(tmp_path / "cache"), folder=str(tmp_path / "run"), epochs=4, stall=6, watchdog=1.0)
+def test_a_run_that_stalls_ends_and_says_where(start, tmp_path):
+    stalled = start(folder=str(tmp_path / "run"), epochs=4, stall=6, watchdog=1.0)
     assert stalled.returncode == _watchdog.EXIT_CODE == 124, stalled.stderr
     assert "fit: stalled, a chunk of steps from step 6 has taken 1 s" in stalled.stderr
     assert "most recent call first" in stalled.stderr and "in watched" in stalled.stderr and "in drive" in stalled.stderr

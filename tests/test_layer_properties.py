@@ -20,13 +20,13 @@ from jdl import layers as L
 from jdl.layer import Layer
 
 
-def on_one_worker(row: Row, *values, name: str = "", marks=()):
-    """A parameter set of a row: its tests run in one process, so that what they share is compiled once."""
-    return pytest.param(row, *values, id=row.name + name, marks=(pytest.mark.xdist_group(row.name), *marks))
+def of_row(row: Row, *values, name: str = "", marks=()):
+    """A parameter set of a row."""
+    return pytest.param(row, *values, id=row.name + name, marks=marks)
 
 
-rows = pytest.mark.parametrize("row", [on_one_worker(row) for row in LAYERS])
-costly_rows = pytest.mark.parametrize("row", [on_one_worker(row, marks=() if row.often else (pytest.mark.slow,)) for row in LAYERS])
+rows = pytest.mark.parametrize("row", [of_row(row) for row in LAYERS])
+costly_rows = pytest.mark.parametrize("row", [of_row(row, marks=() if row.often else (pytest.mark.slow,)) for row in LAYERS])
 modes = pytest.mark.parametrize("train", [True, False], ids=["train", "evaluate"])
 
 
@@ -261,7 +261,7 @@ def test_a_layer_that_does_not_draw_needs_no_key(case):
         assert "random_bits" not in str(drawn)
 
 
-@pytest.mark.parametrize("row", [on_one_worker(row) for row in LAYERS if row.draws])
+@pytest.mark.parametrize("row", [of_row(row) for row in LAYERS if row.draws])
 def test_training_draws_by_the_key(case):
     outputs = [case.apply(case.params, case.state, *case.inputs, train=True, use=i)[0] for i in (1, 1, *range(2, 22))]
     one, same, *others = onto_host(outputs)
@@ -359,7 +359,7 @@ def test_names_and_shapes_are_golden(row):
 
 
 @pytest.mark.parametrize("row, wrong, message, misfit", [
-    on_one_worker(row, wrong, message, misfit, name=f"-{wrong.dtype}{list(wrong.shape)}")
+    of_row(row, wrong, message, misfit, name=f"-{wrong.dtype}{list(wrong.shape)}")
     for row in LAYERS for misfit, cases in ((False, row.wrong), (True, row.misfits)) for wrong, message in cases
 ])  # fmt: skip
 @modes

@@ -16,9 +16,8 @@ ALL, NONE = np.ones(SAMPLES, bool), np.zeros(SAMPLES, bool)
 
 
 def over(rows, *marks):
-    """A test over rows: those of one row run in one process, so that what they share is compiled once."""
-    together = [pytest.param(row, id=row.name, marks=(pytest.mark.xdist_group(row.name), *marks)) for row in rows]
-    return pytest.mark.parametrize("row", together)
+    """A test over rows."""
+    return pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=marks) for row in rows])
 
 
 every, smooth, alone = over(LOSSES), over(row for row in LOSSES if row.smooth), over(row for row in LOSSES if row.alone)

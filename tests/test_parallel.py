@@ -282,13 +282,14 @@ def test_members_of_a_population_lie_on_different_devices():
     objective, data = mlp(np.random.default_rng(1))
     run = train.population(train.run(train.step(objective, optax.adam(1e-2)), batch_size=BATCH))
     keys = jax.random.split(jax.random.key(0), 8)
-    advance = jax.jit(run.advance, static_argnums=2)
-    _, expected = advance(run.init(jax.random.clone(keys), data), data, 5)
-    placed = parallel.place(run.init(keys, data), devices("members=8"), P("members"))
-    final, found = advance(placed, data, 5)
+    advance, start = jax.jit(run.advance, static_argnums=2), jax.jit(run.init)(keys, data)
+    _, expected = advance(start, data, 5)
+    placed = parallel.place(start, devices("members=8"), P("members"))
+    compiled = advance.lower(placed, data, 5).compile()
+    final, found = compiled(placed, data)
     np.testing.assert_allclose(found["loss"], expected["loss"], rtol=1e-6)
     assert final.params["mlp"]["0"]["kernel"].sharding.shard_shape((8, 8, 32)) == (1, 8, 32)
-    said = parallel.collectives(advance.lower(placed, data, 5).compile()).rows
+    said = parallel.collectives(compiled).rows
     assert sum(row.bytes for row in said) <= 5  # whether all have drawn their order, in each step
 
 
@@ -517,17 +518,26 @@ def by_shard_map(update, train_state, parts):
     return jax.jit(jax.shard_map(block, mesh=devices("data=4"), in_specs=(P(), P("data")), out_specs=P("data")))(train_state, parts)
 
 
+def net_step(axis_name, **named):
+    net = L.chain(L.dense(8), L.batch_norm(axis_name=axis_name), jnp.tanh, L.dense(1))
+    return train.step(train.objective(net, losses.mean_squared_error), optax.sgd(0.1, momentum=0.9), **named)
+
+
+@functools.cache
+def of_the_whole_batch():
+    """`init` and `update` on one device, compiled."""
+    step = net_step(None)
+    return jax.jit(step.init), jax.jit(step.update)
+
+
 @pytest.mark.parametrize("spread", [by_vmap, by_pmap, by_shard_map])
 def test_a_step_over_a_named_axis_is_that_of_the_whole_batch(spread, rng):
     """Batch norm included; every device has the same result, and by `shard_map` JAX knows it."""
     batch = rng.normal(size=(32, 5)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
-    net = lambda axis_name: L.chain(L.dense(8), L.batch_norm(axis_name=axis_name), jnp.tanh, L.dense(1))
-    objective = lambda axis_name: train.objective(net(axis_name), losses.mean_squared_error)
-    optimizer = optax.sgd(0.1, momentum=0.9)
-    whole = train.step(objective(None), optimizer)
-    before = whole.init(jax.random.key(0), batch)
-    expected = jax.jit(whole.update)(before, batch)
-    each = train.step(objective("data"), optimizer, gradient=train.mean_over("data"))
+    init, update = of_the_whole_batch()
+    before = init(jax.random.key(0), batch)
+    expected = update(before, batch)
+    each = net_step("data", gradient=train.mean_over("data"))
     found = spread(each.update, before, jax.tree.map(lambda a: a.reshape(4, 8, *a.shape[1:]), batch))
     numbers = lambda result: (result[0].params, result[0].state, result[0].optimizer_state, result[1])
     for many, one in zip(jax.tree.leaves(numbers(found)), jax.tree.leaves(numbers(expected))):

@@ -18,7 +18,6 @@ from trainer import digests
 
 from jdl import checkpoint, parallel
 
-pytestmark = pytest.mark.xdist_group("processes")
 WORKER = Path(__file__).with_name("worker.py")
 HEARTBEAT = 4  # seconds
 NAMED = "The following tasks are unhealthy (stopped sending heartbeats):\n1\n"

@@ -1,8 +1,7 @@
-"""A training run in a process of its own, to be killed, signalled and starved; `test_checkpoint.py` starts it.
+"""A training run in a process of its own, to be killed, signalled and starved; the fixture `start` starts it.
 
-    python tests/trainer.py '{"folder": "runs/x", "epochs": 10, ...}'
-
-It prints a line of JSON at the end: digests of all that a run decides. What is to happen to it, and where, is in its arguments:
+It prints a line of JSON at the end: digests of all that a run decides. What is to happen to it, and where, is in its arguments,
+such as `{"folder": "runs/x", "epochs": 10, ...}`:
 
 - `kill`: SIGKILL when that many calls to the file system were made by a save (negative: right after that call).
 - `errno`: that error instead, at `fail`, a list of such calls; or at all of them.
@@ -18,7 +17,9 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -228,8 +229,49 @@ def disturb(arguments: dict) -> None:
     _store._save = before("save", _store._save)
 
 
+@contextlib.contextmanager
+def started():
+    """Gives `start(**arguments)`, which says what became of such a run: its exit code, what it printed, and its errors.
+
+    One process imports all, and each run is a fork of it, since to import takes longer than to train; they share what they compile.
+    """
+    command = [sys.executable, "-W", "error", __file__]
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forks,
+    ):
+
+        def start(**arguments) -> subprocess.CompletedProcess:
+            with tempfile.TemporaryDirectory() as place:
+                print(json.dumps([place, {"cache": cache} | arguments]), file=forks.stdin, flush=True)
+                code = int(forks.stdout.readline())
+                texts = [(Path(place) / name).read_text() for name in ("out", "err")]
+            return subprocess.CompletedProcess([arguments], code, *texts)
+
+        yield start
+
+
+def fork_for_each_line() -> dict:
+    """Forks for each line of standard input, and prints the exit codes; returns, in a fork only, the arguments of its run."""
+    import jax  # noqa: F401
+
+    import jdl  # noqa: F401
+    from jdl import checkpoint, losses, report, train  # noqa: F401
+    from jdl import layers as L  # noqa: F401
+
+    for line in iter(sys.stdin.readline, ""):
+        place, arguments = json.loads(line)
+        if (child := os.fork()) == 0:
+            for number, name in ((1, "out"), (2, "err")):
+                os.dup2(os.open(Path(place) / name, os.O_WRONLY | os.O_CREAT, 0o600), number)
+            signal.alarm(500)  # which ends one that hangs
+            return arguments
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    sys.exit()
+
+
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
+    given = json.loads(sys.argv[1]) if sys.argv[1:] else fork_for_each_line()
     if "points" in given:
         sweep(Path(given["folder"]), given["points"], timed=given.get("timed", False))
     else:
