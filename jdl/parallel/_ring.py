@@ -48,7 +48,7 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
     parts = _parts("ring_attention", axis, mesh)
 
     def backend(logits_of: Any, query: Any, keys: Any, values: Any, mask: Any, bias: Any, at: Any, *rest: Any) -> jax.Array:
-        *rest, key = rest
+        *others, key = rest
         outermost("ring_attention")
         if query.shape[1] % parts or keys.shape[1] % parts:
             given = f"{query.shape[1]} queries and {keys.shape[1]} keys"
@@ -57,15 +57,14 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
             )
         own = None if key is None else jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(parts))
         split, along = PartitionSpec(None, axis), PartitionSpec(None, None, axis)
-        specs = split, split, split, _rows(mask, along), _rows(bias, along), _rows(at, split), *[PartitionSpec()] * len(rest)
+        specs = split, split, split, _rows(mask, along), _rows(bias, along), _rows(at, split), *[PartitionSpec()] * len(others)
 
-        def each(*inputs: Any) -> jax.Array:
-            *inputs, own = inputs
-            return ring(logits_of, *inputs, None if own is None else own[0], axis_name=axis)
+        def each(own: Any, *inputs: Any) -> jax.Array:
+            return ring(logits_of, *inputs, key=None if own is None else own[0], axis_name=axis)
 
-        specs = *specs, PartitionSpec(axis)
+        specs = PartitionSpec(axis), *specs
         spread = jax.shard_map(each, mesh=mesh, in_specs=specs, out_specs=split, axis_names={axis})
-        return spread(query, keys, values, mask, bias, at, *rest, own)
+        return spread(own, query, keys, values, mask, bias, at, *others)
 
     return backend
 
