@@ -24,8 +24,8 @@ def ring(
     of: Any,
     sinks: Any,
     rate: Any,
-    key: Any,
     *,
+    key: Any,
     axis_name: str,
 ) -> jax.Array:
     """What the queries of this device mix of all values, a device's at a time.

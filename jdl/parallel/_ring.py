@@ -62,7 +62,8 @@ def ring_attention(mesh: Mesh, *, axis: str = "sequence") -> Callable[..., Any]:
         def each(own: Any, *inputs: Any) -> jax.Array:
             return ring(logits_of, *inputs, key=None if own is None else own[0], axis_name=axis)
 
-        spread = jax.shard_map(each, mesh=mesh, in_specs=(PartitionSpec(axis), *specs), out_specs=split, axis_names={axis})
+        specs = PartitionSpec(axis), *specs
+        spread = jax.shard_map(each, mesh=mesh, in_specs=specs, out_specs=split, axis_names={axis})
         return spread(own, query, keys, values, mask, bias, at, *others)
 
     return backend
