@@ -71,7 +71,7 @@ def lowered(config: Config) -> tuple[Any, Any, jax.stages.Lowered]:
 
 def memory(train_state: Any, batch: Any, compiled: jax.stages.Compiled) -> Table:
     """What a device holds: between steps, by the shardings; and within one, by XLA's analysis."""
-    found = compiled.memory_analysis()
+    found: Any = compiled.memory_analysis()
     table = Table("on each device", "GB")
     table.columns[1].justify = "right"
     rows = {"parameters": train_state.params, "optimizer state": train_state.optimizer_state, "batch": batch}
