@@ -155,7 +155,7 @@ def with_nnx(table: Table) -> Epoch:
 
 
 def with_equinox(table: Table) -> Epoch:
-    import equinox as eqx
+    import equinox as eqx  # pyright: ignore[reportMissingImports]
 
     x, y = map(jnp.asarray, table)
     model = eqx.nn.MLP(WIDTHS[0], WIDTHS[-1], WIDTHS[1], len(WIDTHS) - 2, key=jax.random.key(0))
@@ -182,7 +182,7 @@ def with_equinox(table: Table) -> Epoch:
 
 def with_keras(table: Table) -> Epoch:
     os.environ["KERAS_BACKEND"] = "jax"
-    import keras
+    import keras  # pyright: ignore[reportMissingImports]
 
     hidden = [keras.layers.Dense(width, "relu") for width in WIDTHS[1:-1]]
     model = keras.Sequential([keras.Input(WIDTHS[:1]), *hidden, keras.layers.Dense(WIDTHS[-1])])

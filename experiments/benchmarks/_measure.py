@@ -39,9 +39,9 @@ def show(title: str, rows: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     rich.print(table)
 
 
-def environment() -> None:
-    """Prints what the figures depend on."""
+def environment(figures: str = "medians") -> None:
+    """Prints what the figures depend on, and what they are."""
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("jax", "jaxlib", "jdl"))
     device = jax.devices()[0].device_kind
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{date.today()}, {versions}, Python {platform.python_version()}, {device}, {cores} cores; milliseconds, medians")
+    print(f"{date.today()}, {versions}, Python {platform.python_version()}, {device}, {cores} cores; milliseconds, {figures}")

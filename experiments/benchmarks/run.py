@@ -130,6 +130,6 @@ def _installed(contestant: str) -> bool:
 
 
 if __name__ == "__main__":
-    environment()
+    environment("of the fastest round")
     for part in sys.argv[1:] or ("perceptron", "populations", "digits"):
         {"perceptron": perceptron, "populations": populations, "digits": digits}[part]()
