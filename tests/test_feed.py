@@ -101,6 +101,8 @@ def test_bad_data(key, data, message):
 def test_one_order_is_for_one_key(key):
     with pytest.raises(ValueError, match="HostData is read in the order of one key, got several"):
         fit(host(), jax.random.split(key, 2))
+    with pytest.raises(TypeError, match="sweep: data must be arrays, got HostData"):
+        jdl.sweep(lambda: RUN, host(), epochs=1)
 
 
 def test_an_error_of_read_says_where(key):

@@ -18,6 +18,7 @@ from jdl.loop._about import block_of, write_sweep
 from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
+from jdl.loop._feed import HostData
 from jdl.loop._members import OWN, by_device, lies_on_several, like_was, on_host, put, spread
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
@@ -135,7 +136,7 @@ def sweep(
     Raises:
       ValueError: if hyperparameters differ in length, or a size is not positive, or a block begun in a folder can't be split over
         the processes.
-      TypeError: if `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is given by keyword.
+      TypeError: if data are `jdl.HostData`, `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is given by keyword.
       MemoryError: if not even two members fit.
       FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
         is overwritten.
@@ -154,6 +155,8 @@ def sweep(
       ((20, 2, 3), True)
     """
     _check.positive("sweep", epochs=epochs, **({} if block is None else {"block": block}))
+    if isinstance(data, HostData):
+        raise TypeError("sweep: data must be arrays, got HostData, which is read in the order of one key; use fit for each")
     keys = _keys(seeds)
     settings, size = alike_in_length("sweep", hyperparameters or {})
     groups, histories, alike = [], [], _alike(settings, size)
