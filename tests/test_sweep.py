@@ -165,6 +165,7 @@ def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeyp
 
     options = {"seeds": 4, "hyperparameters": {"learning_rate": [0.1]}, "folder": tmp_path, "epochs": 1, "progress": False}
     again = functools.partial(jdl.sweep, line, DATA, **options)
+    monkeypatch.setattr(_sweep, "spread", on_one_device)
     monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 2)
     first = again()
     monkeypatch.setattr("jdl.loop._sweep.block_size", lambda *_: 4)

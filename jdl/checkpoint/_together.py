@@ -14,12 +14,13 @@ def first() -> bool:
 
 
 def largest(value: float) -> int:
-    """The largest of the processes' integers, in 32 bits."""
+    """The largest of the processes' integers."""
     if jax.process_count() == 1:
         return int(value)
     from jax.experimental import multihost_utils
 
-    return int(np.max(multihost_utils.process_allgather(np.array([value], np.int32))))
+    parts = np.array([value], np.int64).view(np.uint8)  # since JAX may have no integers of 64 bits
+    return int(np.asarray(multihost_utils.process_allgather(parts)).view(np.int64).max())
 
 
 def fetched(array: Any) -> np.ndarray:

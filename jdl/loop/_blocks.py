@@ -9,7 +9,6 @@ import jax
 from jdl.checkpoint._together import largest
 
 _SHARE = 0.8  # of what is free
-_UNIT = 2**16  # bytes, so that a number of them fits in 32 bits
 
 
 def block_size(members: int, bytes_of: Callable[[int], int], room: int) -> int:
@@ -49,4 +48,4 @@ def free_bytes(given: Any = (), devices: int = 1) -> int:
         free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     else:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // devices
-    return -largest(-int(_SHARE * free + there) // _UNIT) * _UNIT
+    return -largest(-int(_SHARE * free + there))

@@ -136,7 +136,8 @@ def sweep(
     Raises:
       ValueError: if hyperparameters differ in length, or a size is not positive, or a block begun in a folder can't be split over
         the processes.
-      TypeError: if data are `jdl.HostData`, `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is given by keyword.
+      TypeError: if data are `jdl.HostData`, or `seeds` is neither a number nor typed keys, or `evaluate` does not take what it is
+        given by keyword.
       MemoryError: if not even two members fit.
       FileExistsError: if the folder holds another sweep: other hyperparameters, seeds or blocks, or what `fit` names; nothing
         is overwritten.
