@@ -91,15 +91,7 @@ def with_loop(table: Table) -> Epoch:
     x, y = map(jnp.asarray, table)
     carry, step = _plain()
     update = jax.jit(lambda carry, x, y, rows: step(carry, x[rows], y[rows]), donate_argnums=0)
-    rng = np.random.default_rng(0)
-
-    def epoch():
-        nonlocal carry
-        for rows in _batches(rng, len(x)):
-            carry, value = update(carry, x, y, rows)
-        return value
-
-    return epoch
+    return _a_step_at_a_time(update, carry, x, y)
 
 
 def with_torch(table: Table, *, fused: bool = False) -> Epoch:
@@ -169,15 +161,7 @@ def with_equinox(table: Table) -> Epoch:
         updates, state = optimizer.update(gradient, state, model)
         return (eqx.apply_updates(model, updates), state), value
 
-    rng = np.random.default_rng(0)
-
-    def epoch():
-        nonlocal carry
-        for rows in _batches(rng, len(x)):
-            carry, value = update(carry, x, y, rows)
-        return value
-
-    return epoch
+    return _a_step_at_a_time(update, carry, x, y)
 
 
 def with_keras(table: Table) -> Epoch:
@@ -188,6 +172,18 @@ def with_keras(table: Table) -> Epoch:
     model = keras.Sequential([keras.Input(WIDTHS[:1]), *hidden, keras.layers.Dense(WIDTHS[-1])])
     model.compile(keras.optimizers.Adam(RATE), "mean_squared_error")
     return lambda: model.fit(*table, batch_size=BATCH, verbose=0)  # pyright: ignore
+
+
+def _a_step_at_a_time(update: Callable, carry: Any, x: jax.Array, y: jax.Array) -> Epoch:
+    rng = np.random.default_rng(0)
+
+    def epoch():
+        nonlocal carry
+        for rows in _batches(rng, len(x)):
+            carry, value = update(carry, x, y, rows)
+        return value
+
+    return epoch
 
 
 def _batches(rng: np.random.Generator, size: int) -> np.ndarray:
