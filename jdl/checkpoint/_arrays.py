@@ -51,9 +51,7 @@ def name_of(path: tuple[Any, ...]) -> str:
 
 
 def _copied(name: str, leaf: Any) -> HostArray:
-    key = None
-    if isinstance(leaf, jax.Array) and _check.is_key(leaf):
-        key, leaf = str(jax.random.key_impl(leaf)), jax.random.key_data(jax.random.clone(leaf))
+    key = str(jax.random.key_impl(leaf)) if _check.is_key(leaf) else None
     data = fetched(leaf)
     if data.dtype.kind in "OSUMm":
         raise TypeError(f"save: {name} must be an array of numbers or keys, got {_check.describe(leaf)}")

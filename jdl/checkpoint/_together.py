@@ -24,7 +24,9 @@ def largest(value: float) -> int:
 
 
 def fetched(array: Any) -> np.ndarray:
-    """A copy on the host of numbers that may lie on devices of all processes, whole in each."""
+    """A copy on the host of numbers, or those of keys, that may lie on devices of all processes, whole in each."""
+    if _check.is_key(array):
+        array = jax.random.key_data(jax.random.clone(array))
     if isinstance(array, jax.Array) and not (array.is_fully_addressable or array.is_fully_replicated):
         from jax.experimental import multihost_utils
 

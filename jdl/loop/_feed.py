@@ -135,9 +135,10 @@ class HostFeed(Feed):
             raise
         if rows(found) != len(indices):
             raise ValueError(f"fit: data.read was given {len(indices)} indices, and gave {_check.describe(found)}")
-        self._kind = getattr(self, "_kind", _kind(found))
-        if _kind(found) != self._kind:
-            raise ValueError(f"fit: data.read gave samples {_kind(found)}, and before that {self._kind}")
+        kind = _kind(found)
+        self._kind = getattr(self, "_kind", kind)
+        if kind != self._kind:
+            raise ValueError(f"fit: data.read gave samples {kind}, and before that {self._kind}")
         return found
 
 

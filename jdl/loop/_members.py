@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxprs_in_params
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from jdl import parallel
-from jdl.checkpoint._together import fetched, laid
+from jdl.checkpoint._together import laid
 from jdl.functional import _check
 
 OWN, SHARED = PartitionSpec("members"), PartitionSpec()  # of each member one, and one for all
@@ -40,13 +40,8 @@ def lies_on_several(program: ClosedJaxpr | Jaxpr) -> bool:
     return False
 
 
-def on_host(array: jax.Array) -> np.ndarray:
-    """All of an array, in every process; of keys, their numbers."""
-    return fetched(jax.random.key_data(jax.random.clone(array)) if _check.is_key(array) else array)
-
-
 def like_was(like: jax.Array, numbers: np.ndarray) -> jax.Array:
-    """An array again of what `on_host` made of some."""
+    """An array again of what `fetched` made of some."""
     array = jnp.asarray(numbers)
     return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like)) if _check.is_key(like) else array
 

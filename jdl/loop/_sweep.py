@@ -13,13 +13,14 @@ from jax.sharding import Mesh
 
 from jdl import parallel, train
 from jdl.checkpoint import Every, every
+from jdl.checkpoint._together import fetched
 from jdl.functional import _check
 from jdl.loop._about import block_of, write_sweep
 from jdl.loop._blocks import block_size, free_bytes
 from jdl.loop._described import described
 from jdl.loop._drive import Callback, History, drive
 from jdl.loop._feed import HostData
-from jdl.loop._members import OWN, by_device, lies_on_several, like_was, on_host, put, spread
+from jdl.loop._members import OWN, by_device, lies_on_several, like_was, put, spread
 from jdl.loop._programs import Programs, bytes_planned, of_members, programs
 from jdl.metrics import Comparison, interval, paired_t_test
 from jdl.train import Run, TrainState
@@ -220,7 +221,7 @@ class _Group(NamedTuple):
             prepared = lowered(size)._replace(hyperparameters=own)
             make, prepare = lambda keys, _, own=own: init(mesh)(keys, own), lambda *_, prepared=prepared: prepared
             train_state, history = drive(make, prepare, on(mesh)[0], keys, folder=place, **options)
-            parts.append((jax.tree.map(on_host, train_state), history, min(size, members - start)))
+            parts.append((jax.tree.map(fetched, train_state), history, min(size, members - start)))
         shape = self.settings, len(self.keys)
         join = lambda like, *arrays: like_was(like, np.concatenate(arrays)[:members].reshape(*shape, *arrays[0].shape[1:]))
         train_states = jax.tree.map(join, train_state, *(part[0] for part in parts))
