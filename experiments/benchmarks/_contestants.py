@@ -96,7 +96,7 @@ def with_loop(table: Table) -> Epoch:
 
 def with_torch(table: Table, *, fused: bool = False) -> Epoch:
     """On one thread, as it is faster so: threads would wait for each other at each of many small operations."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     x, y = map(torch.from_numpy, table)
     sizes = pairwise(WIDTHS)
@@ -106,7 +106,7 @@ def with_torch(table: Table, *, fused: bool = False) -> Epoch:
 
 def torch_epoch(model: Any, loss: Callable, x: Any, y: Any, batch_size: int, *, threads: int, fused: bool = False) -> Epoch:
     """The loop of PyTorch's tutorials, with the data in memory already."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     optimizer = torch.optim.Adam(model.parameters(), RATE, fused=fused)
 

@@ -86,8 +86,8 @@ def digits() -> None:
 
 
 def with_torch_convolutions(images: np.ndarray, labels: np.ndarray, threads: int) -> Epoch:
-    import torch
-    from torch import nn
+    import torch  # pyright: ignore[reportMissingImports]
+    from torch import nn  # pyright: ignore[reportMissingImports]
 
     front = nn.Conv2d(1, 32, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2)
     back = nn.Conv2d(32, 64, 3, padding="same"), nn.ReLU(), nn.MaxPool2d(2)
