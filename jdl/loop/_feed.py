@@ -11,7 +11,7 @@ import numpy as np
 
 from jdl.functional import _check
 from jdl.loop._journey import Journey
-from jdl.train._order import of_epoch, shuffled
+from jdl.train._order import of_epoch, placed
 from jdl.train._run import rows
 from jdl.train._window import Window
 
@@ -149,7 +149,7 @@ def fed(data: Any, epochs: int) -> Feed:
 
 @functools.partial(jax.jit, static_argnums=3)
 def _ordered(key: jax.Array, epoch: int, positions: jax.Array, size: int) -> jax.Array:
-    return shuffled(of_epoch(key, epoch), positions, size)
+    return placed(of_epoch(key, epoch), positions, size)
 
 
 def _kind(tree: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from jdl.functional import _check
 from jdl.train._evaluate import over_batches
 from jdl.train._objective import Objective
-from jdl.train._order import shuffled
+from jdl.train._order import placed
 from jdl.train._run import Run, in_order, rows, run
 from jdl.train._state import TrainState
 from jdl.train._step import Step
@@ -117,8 +117,8 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
         size = jnp.asarray(folds.sizes)[fold]
         first = jnp.asarray(folds.starts)[fold] + size
 
-        def choose(key: jax.Array, positions: jax.Array) -> jax.Array:
-            later = shuffled(key, positions, samples - size, most=samples)
+        def choose(order: jax.Array, positions: jax.Array) -> jax.Array:
+            later = placed(order, positions, samples - size, most=samples)
             return jnp.asarray(folds.order)[(first + later) % samples]
 
         return in_order(step, choose, fewest, batch_size, train_state, data, steps)

@@ -33,17 +33,26 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
 
     Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", https://doi.org/10.1007/3-540-45760-7_9.
     """
+    return placed(_rounds(key), positions, size, most=most)
+
+
+def of_epoch(key: jax.Array, epoch: int | jax.Array) -> jax.Array:
+    """The numbers that decide an epoch's order, for the key of a train state."""
+    return _rounds(derive(key, "order", epoch))
+
+
+def placed(rounds: jax.Array, positions: jax.Array, size: int | jax.Array, *, most: int | None = None) -> jax.Array:
+    """`shuffled` with numbers for its rounds in place of a key, which can be drawn once for many calls."""
     most = int(size) if most is None else most
     size = size.astype(jnp.uint32) if isinstance(size, jax.Array) else size
     columns = max(2, math.isqrt(most - 1) + 1)
     rows = -(-most // columns)
-    keys = jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 
     def permute(x: jax.Array) -> jax.Array:
         left, right = x // columns, x % columns
         for i in range(_ROUNDS):  # an even number, so that the two end with the ranges they had
             count = rows if i % 2 == 0 else columns
-            moved = left + ((_mix(right ^ keys[i]) >> 16) * count >> 16)  # by less than count, which is below 2**16
+            moved = left + ((_mix(right ^ rounds[i]) >> 16) * count >> 16)  # by less than count, which is below 2**16
             left, right = right, jnp.where(moved >= count, moved - count, moved)
         return left * columns + right
 
@@ -52,9 +61,8 @@ def shuffled(key: jax.Array, positions: jax.Array, size: int | jax.Array, *, mos
     return jax.lax.while_loop(lambda x: (x >= size).any(), again, first).astype(jnp.int32)
 
 
-def of_epoch(key: jax.Array, epoch: int | jax.Array) -> jax.Array:
-    """The key of an epoch's order, for the key of a train state."""
-    return derive(key, "order", epoch)
+def _rounds(key: jax.Array) -> jax.Array:
+    return jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 
 
 def _mix(x: jax.Array) -> jax.Array:

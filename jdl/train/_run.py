@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.train._order import of_epoch, shuffled
+from jdl.train._order import of_epoch, placed
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 from jdl.train._window import Window
@@ -42,7 +42,7 @@ def run(step: Step, *, batch_size: int) -> Run:
       A Run over data as a tree of arrays with one first axis, that of samples.
 
     Raises:
-      ValueError: if `batch_size` is not positive; at init, if it is larger than the data, or arrays differ in length.
+      ValueError: if `batch_size` is not positive; at init and advance, if it is larger than the data, or arrays differ in length.
 
     Example:
       >>> import jax, jax.numpy as jnp, optax
@@ -64,18 +64,17 @@ def run(step: Step, *, batch_size: int) -> Run:
                 f"run: key must be one typed key, jax.random.key(0), got {_check.describe(key)}; for several, vmap init"
             )
         data = _in_a_row(data, batch_size) if isinstance(data, Window) else data
-        if batch_size > rows(data):
-            raise ValueError(f"run: batch_size {batch_size} is larger than the data, {rows(data)} samples")
+        _fitting(batch_size, rows(data))
         return step.init(key, data)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
         _check.positive("run", steps=steps)
         if isinstance(data, Window):
             start, size, data = data.start, data.size, _in_a_row(data, batch_size)
-            choose = lambda key, at: at - start
+            choose = lambda order, at: at - start
         else:
-            size = rows(data)
-            choose = lambda key, at: shuffled(key, at, size)
+            size = _fitting(batch_size, rows(data))
+            choose = lambda order, at: placed(order, at, size)
         return in_order(step, choose, size, batch_size, train_state, data, steps)
 
     return Run(init, advance)
@@ -90,11 +89,13 @@ def in_order(
     data: Any,
     steps: int,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
-    """Takes steps through epochs of `size` samples; `choose(key, positions)` says which, from the key of an epoch."""
+    """Takes steps through epochs of `size` samples; `choose(order, positions)` says which, from `of_epoch`."""
+    epochs = train_state.epoch + jnp.arange(steps // (size // batch_size) + 2 if isinstance(size, int) else steps)
+    orders = jax.lax.map(lambda epoch: of_epoch(train_state.key, epoch), epochs)  # here, as every step would draw them again
 
     def one(train_state: TrainState, _: None):
         positions = train_state.position + jnp.arange(batch_size)
-        indices = choose(of_epoch(train_state.key, train_state.epoch), positions)
+        indices = choose(orders[train_state.epoch - epochs[0]], positions)
         batch = jax.tree.map(lambda a: a.at[indices].get(mode="promise_in_bounds"), data)
         train_state, metrics = step.update(train_state, batch)
         position = train_state.position + batch_size
@@ -102,6 +103,12 @@ def in_order(
         return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
 
     return jax.lax.scan(one, train_state, length=steps)
+
+
+def _fitting(batch_size: int, size: int) -> int:
+    if batch_size > size:
+        raise ValueError(f"run: batch_size {batch_size} is larger than the data, {size} samples")
+    return size
 
 
 def _in_a_row(window: Window, batch_size: int) -> Any:
