@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import worker
 from trainer import digests
 
 from jdl import checkpoint, parallel
+from jdl.loop._watchdog import EXIT_CODE
 
 WORKER = Path(__file__).with_name("worker.py")
 HEARTBEAT = 4  # seconds
@@ -24,7 +26,7 @@ NAMED = "The following tasks are unhealthy (stopped sending heartbeats):\n1\n"
 CACHE = Path(__file__).parents[1] / ".cache" / "jax" / "processes"
 
 
-def job(tmp, runs, *, happens=None, limit=200):
+def job(tmp, runs, *, happens=None, limit=200, heartbeat=HEARTBEAT):
     """Runs two processes of two devices each; gives of each its exit code, what it printed, its errors, and when it ended.
 
     `happens` is what happens to one of them: its index, and arguments of the worker.
@@ -35,7 +37,7 @@ def job(tmp, runs, *, happens=None, limit=200):
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
     processes, victim = [], happens or (None, {})
     for index in range(2):
-        arguments = {"place": [address, 2, index], "runs": runs, "heartbeat": HEARTBEAT, "cache": str(CACHE)}
+        arguments = {"place": [address, 2, index], "runs": runs, "heartbeat": heartbeat, "cache": str(CACHE)}
         arguments |= victim[1] if index == victim[0] else {}
         command = [sys.executable, str(WORKER), json.dumps(arguments)]
         with (tmp / f"{index}.out").open("w") as out, (tmp / f"{index}.err").open("w") as err:
@@ -45,7 +47,7 @@ def job(tmp, runs, *, happens=None, limit=200):
         while not all(ends) and time.monotonic() < limit:
             time.sleep(0.02)
             ends = [end or (process.poll() is not None) * time.monotonic() for end, process in zip(ends, processes)]
-        assert all(ends), "still running"
+        assert all(ends), f"still running: {[process.poll() for process in processes]}"
     finally:
         for process in processes:
             process.kill()
@@ -146,9 +148,20 @@ def test_a_signal_to_one_process_stops_both_in_order(tmp_path):
 @pytest.mark.slow
 def test_a_process_that_is_stopped_ends_the_other(tmp_path):
     """It sends no heartbeats."""
-    with pytest.raises(AssertionError, match="still running"):
+    with pytest.raises(AssertionError, match=r"still running: \[-?\d+, None\]"):
         job(tmp_path, [{"folder": None}], happens=(1, {"number": signal.SIGSTOP, "at": 5}), limit=60)
     assert NAMED in (tmp_path / "0.err").read_text()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_stopped_is_noticed_by_the_watchdog_of_the_other(tmp_path):
+    """Where heartbeats would take longer: it shows what it waits for, and ends."""
+    runs = [{"folder": None, "watchdog": 10}]
+    with pytest.raises(AssertionError, match=rf"still running: \[{EXIT_CODE}, None\]"):
+        job(tmp_path, runs, happens=(1, {"number": signal.SIGSTOP, "at": 5}), heartbeat=600, limit=90)
+    errors = (tmp_path / "0.err").read_text()
+    assert re.search(r"fit: stalled, .* step \d+ has taken 1\d s; the stacks of all threads follow, the process ends\n", errors)
+    assert "_drive.py" in errors, errors
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
     python tests/worker.py '{"place": ["127.0.0.1:1234", 2, 0], "runs": [{"folder": "runs/x"}], "cache": "...", ...}'
 
 It trains each of the runs, and prints a line of JSON for each: losses, and digests of all that a run decides. A run with `own`
-gets its data from all processes, each of which has only some; one with `host` reads them as it goes; one with `sweep` is a sweep.
+gets its data from all processes, each of which has only some; one with `host` reads them as it goes; one with `watchdog` ends if it
+stalls for that many seconds; one with `sweep` is a sweep.
 At step `at` of the first one, something may happen to it: `number`, that signal; `error`, that message of an exception.
 """
 
@@ -36,7 +37,7 @@ def problem(mesh, part=slice(None), own=False, host=False):
     return train.run(parallel.over(step, mesh, parallel.fully_sharded("data")), batch_size=40), data
 
 
-def fit(run, data, folder, epochs=2):
+def fit(run, data, folder, epochs=2, watchdog=None):
     """Trains, saving every fourth step; gives the final train state, the history, and how often a callback was called."""
     import jax
 
@@ -44,7 +45,7 @@ def fit(run, data, folder, epochs=2):
     from jdl import checkpoint
 
     events, plan = [], checkpoint.every(steps=4)
-    options = {"epochs": epochs, "folder": folder, "checkpoint": plan, "callbacks": [events.append]}
+    options = {"epochs": epochs, "folder": folder, "checkpoint": plan, "callbacks": [events.append], "watchdog": watchdog}
     return *jdl.fit(run, data, jax.random.key(0), **options, progress=False), len(events)
 
 
@@ -96,7 +97,7 @@ def main(arguments: dict) -> None:
             print(json.dumps(sweep(settings["folder"])), flush=True)
             continue
         run, data = problem(mesh, part, settings.get("own", False), settings.get("host", False))
-        train_state, history, events = fit(run, data, settings["folder"])
+        train_state, history, events = fit(run, data, settings["folder"], watchdog=settings.get("watchdog"))
         found = digests(parallel.place(train_state, mesh), history)
         print(json.dumps({"losses": history["train/loss"].tolist(), "events": events, "digests": found}), flush=True)
 

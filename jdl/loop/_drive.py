@@ -63,7 +63,11 @@ def drive(
         checkpoints.identify(key, feed.identity, lowered)
         if len(journey.records) > epochs:
             raise ValueError(f"fit: the run in {folder} is {len(journey.records)} epochs long already, got epochs={epochs}")
-        stopped = lambda: largest(caught() or 0)
+
+        def stopped() -> int:
+            with watched(f"waiting for all processes after step {journey.step}"):
+                return largest(caught() or 0)
+
         more = lambda: len(journey.records) < epochs and not stopped()
         starts = more()
         write = _opened_folder(folder, journey, {"epochs": epochs} | dict(config or {}), starts=starts)
