@@ -67,6 +67,7 @@ def guarded(step):
 GUARDED = {
     "loss": guarded(train.skip_spikes(PLAIN, 50.0, window=4)),
     "gradient": guarded(train.skip_spikes(plain(gradient=train.with_gradient_norm()), 50.0, by="gradient_norm", window=4)),
+    "loss of a micro-batch": guarded(train.skip_spikes(plain(gradient=train.accumulate(2)), 50.0, window=4)),
 }
 
 
@@ -80,16 +81,15 @@ def test_without_faults_it_is_the_plain_run(key, rng):
     chex.assert_trees_all_close(at(expected, -1), at(found.replace(memory={}), -1), rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["loss", "gradient"])
+@pytest.mark.parametrize("name", GUARDED)
 @pytest.mark.parametrize("fault", [1e6, np.nan, np.inf])
 def test_a_spike_changes_nothing(key, rng, name, fault):
-    """To the bit, also what is remembered of spikes: the run without those batches."""
+    """Of one sample; to the bit, also what is remembered of spikes: the run without those batches."""
     given, run = batches(rng, 12), scanned(GUARDED[name])
     bad = np.sort(rng.choice(np.arange(5, 12), 2, replace=False))
-    targets = np.delete(given[1], bad, 0)
-    spiked = np.insert(targets, bad - np.arange(2), np.float32(fault), 0)
-    inputs = np.insert(np.delete(given[0], bad, 0), bad - np.arange(2), given[0][bad], 0)
-    found, measured = run(jax.random.clone(key), (inputs, spiked))
+    spiked = given[1].copy()
+    spiked[bad, -1] = fault
+    found, measured = run(jax.random.clone(key), (given[0], spiked))
     expected, _ = run(key, tuple(np.concatenate([np.delete(a, bad, 0), a[:2]]) for a in given))
     assert np.flatnonzero(measured["skipped"]).tolist() == bad.tolist()
     memory = [at(states, i).memory["rollback"] | {"skipped": 0} for states, i in ((found, 11), (expected, 9))]

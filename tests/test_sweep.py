@@ -2,6 +2,7 @@
 
 import functools
 import json
+import signal
 
 import chex
 import jax
@@ -11,9 +12,9 @@ import optax
 import pytest
 
 import jdl
+from jdl import checkpoint, losses, parallel, report, search, train
 from jdl import layers as L
-from jdl import losses, parallel, report, search, train
-from jdl.loop import _about, _members, _sweep
+from jdl.loop import _about, _drive, _members, _sweep
 from jdl.loop._blocks import block_size
 from jdl.report import _found
 
@@ -178,6 +179,32 @@ def test_a_sweep_goes_on_in_its_blocks_whatever_memory_is_free(tmp_path, monkeyp
         config = json.loads((tmp_path / "group-0" / f"members-{start}" / "config.json").read_text())["called with"]
         told = {"hyperparameters": {"learning_rate": [0.1]}, "seeds": 4, "data": ["float32[40, 1]"] * 2, "epochs": 1}
         assert told.items() <= config.items() and config["make_run"].endswith("goes_on_in_its_blocks_whatever_memory_is_free")
+
+
+def test_a_signal_stops_a_sweep_which_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    """In its second block, after a step of it; the first block is not trained again."""
+
+    def line(learning_rate):
+        return train.run(train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(learning_rate)), batch_size=8)
+
+    rates = {"learning_rate": [0.1, 0.05, 0.01]}
+    short = functools.partial(jdl.sweep, line, DATA, hyperparameters=rates, epochs=2, block=2, progress=False)
+    chunk, starts = _drive._chunk, []
+
+    def signalled(advance, journey, *rest):
+        chunk(advance, journey, *rest)
+        starts.append(journey.steps == journey.step == 1)
+        if starts[-1] and sum(starts) == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(_drive, "_chunk", signalled)
+    with pytest.raises(SystemExit, match="143"):
+        short(folder=tmp_path)
+    steps = [checkpoint.steps(tmp_path / "group-0" / f"members-{start}" / "checkpoints")[-1].step for start in (0, 2)]
+    assert steps == [10, 1] and sum(starts) == 2
+    found = short(folder=tmp_path)
+    assert sum(starts) == 2, "what was trained is not trained again"
+    chex.assert_trees_all_equal(found.groups[0][1].params, short().groups[0][1].params)
 
 
 def test_the_first_process_alone_writes_what_a_sweep_is(tmp_path, monkeypatch):
