@@ -57,7 +57,7 @@ def explain(tree: Any) -> Explanation:
       tree: a train state, or any tree of arrays, or of `jax.ShapeDtypeStruct`s with shardings.
 
     Returns:
-      An Explanation; `print` or `rich.print` it.
+      An Explanation; `print` or `rich.print` it. `jax.debug.visualize_array_sharding` draws a single array.
 
     Example:
       >>> import jax, jax.numpy as jnp
