@@ -150,7 +150,7 @@ def test_conv_in_every_geometry_is_its_definition(normal, size, window):
 
 
 GEOMETRIES = {
-    "1d": ((5, 2), (3, 2, 2), {}),
+    "1d": ((5, 2), (3, 2, 2), {"stride": 2}),
     "2d": ((4, 5, 1), (3, 2, 1, 2), {"stride": (2, 1)}),
     "2d_dilated": ((5, 4, 1), (2, 2, 1, 2), {"dilation": (2, 3), "padding": 2}),
     "2d_grouped": ((3, 3, 2), (2, 2, 1, 2), {"groups": 2}),
@@ -160,6 +160,20 @@ GEOMETRIES = {
 
 
 @pytest.mark.parametrize("x, kernel, geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_conv_has_the_gradients_of_lax(normal, x, kernel, geometry):
+    def value_and_gradients(f, *args):
+        y, back = jax.vjp(functools.partial(f, **geometry), *args)
+        return y, back(jnp.cos(y))
+
+    assert_close(*jax.jit(lambda *args: [value_and_gradients(f, *args) for f in (F.conv, lax_conv)])(normal(2, *x), normal(*kernel)))
+
+
+SLOW = "2d", "2d_grouped", "3d"  # the others have every option between them
+
+
+@pytest.mark.parametrize("x, kernel, geometry", [
+    pytest.param(*own, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, own in GEOMETRIES.items()
+])  # fmt: skip
 def test_conv_has_the_derivatives_of_lax(normal, x, kernel, geometry):
     ours, reference = (functools.partial(f, **geometry) for f in (jdl.functional.conv, lax_conv))
     assert_derivatives(ours, reference, normal(2, *x), normal(*kernel))
