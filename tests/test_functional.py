@@ -165,7 +165,9 @@ def test_conv_has_the_gradients_of_lax(normal, x, kernel, geometry):
         y, back = jax.vjp(functools.partial(f, **geometry), *args)
         return y, back(jnp.cos(y))
 
-    assert_close(*jax.jit(lambda *args: [value_and_gradients(f, *args) for f in (F.conv, lax_conv)])(normal(2, *x), normal(*kernel)))
+    assert_close(
+        *jax.jit(lambda *args: [value_and_gradients(f, *args) for f in (F.conv, lax_conv)])(normal(2, *x), normal(*kernel))
+    )
 
 
 SLOW = "2d", "2d_grouped", "3d"  # the others have every option between them
