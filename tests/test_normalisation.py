@@ -398,7 +398,8 @@ def test_renorm_between_its_limits_is_its_definition(normal):
 
     @jax.jit
     def values_and_gradients(x):
-        return [jax.value_and_grad(lambda x: (jnp.sin(y := f(x)).sum(), y), has_aux=True)(x) for f in (ours, fixed)]
+        loss = lambda x, f: (jnp.sin(y := f(x)).sum(), y)
+        return [jax.value_and_grad(loss, has_aux=True)(x, f) for f in (ours, fixed)]
 
     with jax.numpy_rank_promotion("allow"):
         ((_, y), gradient), (_, expected) = values_and_gradients(x)
@@ -426,7 +427,7 @@ def test_group_norm_between_its_extremes(normal):
         }
 
     for what, pair in pairs(normal(3, 4, 5, 6)).items():
-        assert_close(dict([(what, pair[0])]), {what: pair[1]})
+        assert_close({what: pair[0]}, {what: pair[1]})
 
 
 def test_local_response_norm_is_its_definition(normal):

@@ -169,9 +169,8 @@ def test_only_what_counts_is_pooled(rng, normal):
     local = expected(*(windows(a, (2, 3), (2, 1)) for a in numbers))
     whole = expected(*(a.reshape(3, 30, 2) for a in numbers))
     assert_close(pooled(x, mask), (*local, whole[0], whole[2]))
-    assert_equal(
-        pooled(np.where(mask[..., None], x, np.float32(np.nan)), mask), pooled(x, mask)
-    )  # what is masked is never looked at
+    spoilt = np.where(mask[..., None], x, np.float32(np.nan))
+    assert_equal(pooled(spoilt, mask), pooled(x, mask))  # what is masked is never looked at
 
     gradients = np.asarray(jax.jit(jax.grad(lambda x: sum(y.sum() for y in pooled(x, mask))))(x))
     assert np.isfinite(gradients).all() and not gradients[0].any() and not gradients[~mask].any()
@@ -181,9 +180,8 @@ def test_a_mask_of_nothing_but_true_changes_nothing(normal):
     x = normal(2, 5, 4, 3)
     layers = {"max": L.max_pool(3, stride=2, padding=1), "avg": L.avg_pool(3, stride=2, padding=1), "min": L.min_pool(2)}
     uncounted = functools.partial(F.avg_pool, window=3, stride=2, padding=1, count_padding=False)
-    pools = {
-        name: functools.partial(lambda layer, x, **mask: layer.apply({}, {}, x, **mask)[0], own) for name, own in layers.items()
-    }
+    of_layer = lambda layer, x, **mask: layer.apply({}, {}, x, **mask)[0]
+    pools = {name: functools.partial(of_layer, layer) for name, layer in layers.items()}
     pools |= {"uncounted": uncounted, "global max": F.global_max_pool, "global avg": F.global_avg_pool}
     pooled = jax.jit(lambda x, **mask: {name: pool(x, **mask) for name, pool in pools.items()})
     assert_close(pooled(x, mask=np.ones(x.shape[:-1], bool)), pooled(x))
