@@ -16,17 +16,23 @@ def _program(function, tree, constants, arrays):
 
 
 def one_program(function):
-    """The function, or a layer it makes, with one program for each call; arguments that are not arrays are constants in it."""
+    """The function, or `apply` of a layer it makes, with one program for each call; arguments that are not arrays are constants.
+
+    `init` stays as it is: what draws is a program already, which all layers share.
+    """
+    makes_layers = getattr(function, "__annotations__", {}).get("return") is Layer
 
     @functools.wraps(function)
     def call(*args, **kwargs):
+        if makes_layers:
+            made = function(*args, **kwargs)
+            return made._replace(apply=one_program(made.apply))
         leaves, tree = jax.tree.flatten((args, kwargs))
         arrays = [leaf if isinstance(leaf, jax.Array | np.ndarray) else None for leaf in leaves]
         if any(a is not None for a in arrays):
             constants = tuple(leaf if a is None else None for leaf, a in zip(leaves, arrays))
             return _program(function, tree, constants, arrays)
-        made = function(*args, **kwargs)
-        return Layer(*map(one_program, made)) if isinstance(made, Layer) else made
+        return function(*args, **kwargs)
 
     return call
 
