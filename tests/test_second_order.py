@@ -80,7 +80,7 @@ def test_newton_solves_a_quadratic_in_one_step(rng):
         np.testing.assert_allclose(flat(found.params), minimum, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", ["polak-ribiere", "fletcher-reeves"])
+@pytest.mark.parametrize("method", ["polak-ribiere", pytest.param("fletcher-reeves", marks=pytest.mark.slow)])
 def test_conjugate_gradients_need_a_step_for_each_dimension(rng, method):
     size = int(rng.integers(2, 9))
     function, minimum = quadratic(rng, size)
