@@ -245,7 +245,7 @@ class _Group(NamedTuple):
 
     def own(self, members: np.ndarray) -> dict[str, Any]:
         """The hyperparameters of some members, as they are computed with."""
-        return {name: jnp.asarray(values[members // len(self.keys)]) for name, values in self.varied.items()}
+        return {name: jax.device_put(values[members // len(self.keys)]) for name, values in self.varied.items()}
 
 
 @jax.jit
