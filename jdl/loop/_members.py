@@ -42,7 +42,7 @@ def lies_on_several(program: ClosedJaxpr | Jaxpr) -> bool:
 
 def like_was(like: jax.Array, numbers: np.ndarray) -> jax.Array:
     """An array again of what `fetched` made of some."""
-    array = jnp.asarray(numbers)
+    array = jax.device_put(numbers, may_alias=False)  # jnp.asarray compiles a program for each shape
     return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like)) if _check.is_key(like) else array
 
 

@@ -44,7 +44,8 @@ class Sweep(NamedTuple):
         """The final train state of one member; with `slice(None)`, of all seeds of a setting, with a first axis of seeds."""
         for indices, train_states in self.groups:
             if setting in indices:
-                return member(train_states, (indices.index(setting), seed))
+                place = indices.index(setting)
+                return member(_one(train_states, place), seed) if isinstance(seed, slice) else _one(train_states, place, seed)
         raise IndexError(f"sweep: there are {sum(len(indices) for indices, _ in self.groups)} settings, got {setting}")
 
     def table(self, *, confidence: float = 0.95) -> dict[str, Any]:
@@ -244,7 +245,13 @@ class _Group(NamedTuple):
 
     def own(self, members: np.ndarray) -> dict[str, Any]:
         """The hyperparameters of some members, as they are computed with."""
-        return {name: jnp.asarray(values[members // len(self.keys)]) for name, values in self.varied.items()}
+        return {name: jax.device_put(values[members // len(self.keys)]) for name, values in self.varied.items()}
+
+
+@jax.jit
+def _one(train_states: TrainState, *place: Any) -> TrainState:
+    """One member, or all of a setting: one program for all places, where arrays one by one would each take a program."""
+    return member(train_states, place)
 
 
 def _keys(seeds: Any) -> jax.Array:

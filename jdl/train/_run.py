@@ -93,6 +93,8 @@ def in_order(
     epochs = train_state.epoch + jnp.arange(steps // (size // batch_size) + 2 if isinstance(size, int) else steps)
     orders = jax.lax.map(lambda epoch: of_epoch(train_state.key, epoch), epochs)  # here, as every step would draw them again
 
+    data = jax.tree.map(jnp.asarray, data)  # NumPy's, where a program closes over them
+
     def one(train_state: TrainState, _: None):
         positions = train_state.position + jnp.arange(batch_size)
         indices = choose(orders[train_state.epoch - epochs[0]], positions)
