@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import gc
 import json
 from contextlib import contextmanager
 from typing import Any
@@ -40,20 +41,24 @@ class Compiled:
         self.on_one_device = jax.jit(self.evaluated)
         self.outcomes = jax.jit(self.all_outcomes)
 
-    def all_outcomes(self, params, state, inputs, weights, halves, key):
-        """What the properties of all rows compare, as one program, since each costs far more to compile than to run."""
+    def all_outcomes(self, halves, state, half_inputs, key):
+        """What the properties of all rows compare, as one program, since each costs far more to compile than to run.
+
+        All are of the same numbers, so that what is alike in training and in evaluation is compiled once.
+        """
+        params, inputs = as_floats((halves, half_inputs), "float32")
 
         def one(*sample):
             return self.layer.apply(params, state, *(jnp.expand_dims(x, 0) for x in sample))[0][0]
 
-        def trained(weights, inputs):
-            return self.layer.apply(weights, state, *inputs, key=jax.random.clone(key), train=True)
+        def trained(params, inputs):
+            return self.layer.apply(params, state, *inputs, key=jax.random.clone(key), train=True)
 
         return {
             "batch": self.layer.apply(params, state, *inputs)[0],
             "samples": jax.vmap(one)(*inputs),
-            "half": trained(weights, halves),
-            "single": trained(*as_floats((weights, halves), "float32")),
+            "half": trained(halves, half_inputs),
+            "single": trained(params, inputs),
         }
 
     def loss(self, weights, rest, key):
@@ -88,7 +93,8 @@ class Case:
         self.compiled = compiled(self.row)
         self.layer, self.jitted, self.loss = self.compiled.layer, self.compiled.jitted, self.compiled.loss
         self.inputs = self.row.sample(self.rng)
-        self.params, self.state = self.moved(self.jitted.init(self.fresh(), *self.inputs))
+        params, state = jax.eval_shape(self.layer.init, self.fresh(), *self.inputs)
+        self.params, self.state = jax.tree.map(self.param, params), jax.tree.map(self.positive, state)
 
     def fresh(self, use: int = 0) -> jax.Array:
         """A key that nothing has used, the same each time."""
@@ -98,25 +104,36 @@ class Case:
         """The keys of the first uses, as one array."""
         return jax.vmap(lambda use: jax.random.fold_in(self.key, use))(jnp.arange(number))
 
+    def param(self, a: jax.ShapeDtypeStruct) -> np.ndarray:
+        """Generic, such that activations don't saturate; scales and the like are positive, since some divide by them."""
+        return self.rng.normal(scale=0.4, size=a.shape).astype(a.dtype) if a.ndim > 1 else self.positive(a)
+
+    def positive(self, a: jax.ShapeDtypeStruct) -> np.ndarray:
+        """As states are if they are floats, since some are variances; those that count start at 0."""
+        return (
+            self.rng.uniform(0.3, 1.5, a.shape).astype(a.dtype)
+            if jnp.issubdtype(a.dtype, jnp.inexact)
+            else np.zeros(a.shape, a.dtype)
+        )
+
     def normal(self, tree: Any) -> Any:
         """A tree like this one, of normal numbers."""
         return jax.tree.map(lambda a: self.rng.normal(size=a.shape).astype(a.dtype), tree)
 
     def moved(self, tree: Any) -> Any:
-        """The tree, changed so that no bias is 0 and no scale is 1; variances stay positive, and activations don't saturate."""
+        """The tree, changed so that variances stay positive, and activations don't saturate."""
         return jax.tree.map(lambda a, noise: a + np.asarray(0.3, a.dtype) * np.abs(noise), onto_host(tree), self.normal(tree))
 
     def apply(self, params, state, *inputs, train=False, use=0, layer=None):
         return (layer or self.jitted).apply(params, state, *inputs, key=self.fresh(use), train=train)
 
-    def outcomes(self):
-        """What the layer gives for a batch and its samples, and in training for inputs in half precision and the same in single.
+    def halves(self):
+        """Inputs in half precision, and params where inputs can't be."""
+        return self.params if self.row.floats else cast(self.params, "bfloat16"), self.state, cast(self.inputs, "bfloat16")
 
-        Weights are in half precision where inputs can't be.
-        """
-        halves = cast(self.inputs, "bfloat16")
-        weights = self.params if self.row.floats else cast(self.params, "bfloat16")
-        return onto_host(self.compiled.outcomes(self.params, self.state, self.inputs, weights, halves, self.fresh()))
+    def outcomes(self, use=0):
+        """What the layer gives for a batch and its samples, and in training for halves and the same numbers in single precision."""
+        return onto_host(self.compiled.outcomes(*self.halves(), self.fresh(use)))
 
     @property
     def weights(self):
@@ -263,10 +280,20 @@ def test_a_layer_that_does_not_draw_needs_no_key(case):
 
 @pytest.mark.parametrize("row", [of_row(row) for row in LAYERS if row.draws])
 def test_training_draws_by_the_key(case):
-    outputs = [case.apply(case.params, case.state, *case.inputs, train=True, use=i)[0] for i in (1, 1, *range(2, 22))]
-    one, same, *others = onto_host(outputs)
+    one, same = (case.outcomes(use=1)["single"][0] for _ in range(2))
     assert_equal(one, same)
-    assert any((one != other).any() for other in others)  # two keys may draw the same, but not twenty
+    assert any((one != case.outcomes(use=i)["single"][0]).any() for i in range(2, 22))  # two keys may draw the same, not twenty
+
+
+@contextmanager
+def checking_leaks():
+    """A check collects garbage at each function it traces: only through what is new, since all that other tests left is a lot."""
+    gc.freeze()
+    try:
+        with jax.checking_leaks():
+            yield
+    finally:
+        gc.unfreeze()
 
 
 @costly_rows
@@ -282,8 +309,15 @@ def test_no_tracer_leaks(row, rng, key):
 
         return jax.grad(loss, has_aux=True)(params)
 
-    with jax.checking_leaks():
-        jax.eval_shape(program, jax.random.split(key), *row.sample(rng))
+    args = jax.random.split(key), *row.sample(rng)
+    with checking_leaks():
+        jax.eval_shape(program, *args)
+
+
+def test_a_leak_is_seen():
+    kept = []
+    with pytest.raises(Exception, match="Leaked trace"), checking_leaks():
+        jax.eval_shape(lambda x: kept.append(x + 1), 1.0)
 
 
 @costly_rows
@@ -358,13 +392,19 @@ def test_names_and_shapes_are_golden(row):
     assert golden[row.name] == shapes(row), hint
 
 
+@functools.cache
+def nested(row: Row):
+    """A model with the row's layer two levels down, and the shapes of its params and state."""
+    model = L.chain(block=L.chain(inner=row.make()))
+    return model, jax.eval_shape(model.init, jax.random.key(0), *row.inputs)
+
+
 @pytest.mark.parametrize("row, wrong, message, misfit", [
     of_row(row, wrong, message, misfit, name=f"-{wrong.dtype}{list(wrong.shape)}")
     for row in LAYERS for misfit, cases in ((False, row.wrong), (True, row.misfits)) for wrong, message in cases
 ])  # fmt: skip
-@modes
-def test_wrong_inputs_are_named_with_their_path(row, wrong, message, misfit, train, key):
-    model = L.chain(block=L.chain(inner=row.make()))
+def test_wrong_inputs_are_named_with_their_path(row, wrong, message, misfit, key):
+    model, made = nested(row)
 
     def check(call):
         with pytest.raises((ValueError, TypeError), match=message) as caught:
@@ -373,9 +413,9 @@ def test_wrong_inputs_are_named_with_their_path(row, wrong, message, misfit, tra
         assert 'in layer "block/inner' in notes and f"{wrong.dtype}{list(wrong.shape)}" in notes
 
     if not misfit:
-        check(lambda: model.init(key, wrong))
-    params, state = jax.eval_shape(model.init, key, *row.inputs)
-    check(lambda: jax.eval_shape(functools.partial(model.apply, train=train), params, state, wrong, key=key))
+        check(lambda: jax.eval_shape(model.init, key, wrong))
+    for train in (True, False):
+        check(lambda: jax.eval_shape(functools.partial(model.apply, train=train), *made, wrong, key=key))  # noqa: B023
 
 
 @contextmanager

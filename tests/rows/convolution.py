@@ -28,7 +28,6 @@ ROWS = (
         (array(4, 3, 2, 2),),
         wrong=_wrong("conv_transpose"),
         misfits=_fits("conv_transpose"),
-        often=True,
     ),
     Row("conv_transpose_3d", lambda: L.conv_transpose(3, 2, stride=(1, 2, 3), padding="VALID"), (SOLIDS,)),
     Row("conv_transpose_grouped", lambda: L.conv_transpose(4, 3, stride=2, groups=2, bias=False), (LINES,)),
