@@ -266,9 +266,10 @@ def test_monte_carlo_of_trees_and_named_inputs(key):
     def model(net, x, scale):
         return {"y": net.drop(x) * scale, "scale": scale}
 
-    predict = jax.jit(functools.partial(L.monte_carlo, model, samples=64))  # a power of 2: the mean of equals has no rounding
+    predict = jax.jit(functools.partial(L.monte_carlo, model, samples=50))
     mean, deviation = predict({}, {}, np.ones(3, np.float32), scale=np.float32(2), key=key)
-    assert mean["scale"] == 2 and deviation["scale"] == 0
+    assert np.isclose(mean["scale"], 2)
+    assert deviation["scale"] == 0
     assert mean["y"].shape == (3,) and (deviation["y"] > 0).all()
 
 

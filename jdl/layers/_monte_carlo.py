@@ -78,4 +78,5 @@ def monte_carlo(
     outputs = jax.vmap(lambda key: model.apply(params, state, *inputs, key=key, **named)[0])(keys)
     wide = jax.tree.map(lambda y: y.astype(jnp.promote_types(_check.floating("monte_carlo", y).dtype, jnp.float32)), outputs)
     like = lambda tree: jax.tree.map(lambda a, y: a.astype(y.dtype), tree, outputs)
-    return like(jax.tree.map(lambda y: y.mean(0), wide)), like(jax.tree.map(lambda y: root(y.var(0)), wide))
+    deviation = lambda y: root((y - y[:1]).var(0))  # exactly 0 where all are equal, whose mean may round
+    return like(jax.tree.map(lambda y: y.mean(0), wide)), like(jax.tree.map(deviation, wide))

@@ -92,7 +92,6 @@ def in_order(
     """Takes steps through epochs of `size` samples; `choose(order, positions)` says which, from `of_epoch`."""
     epochs = train_state.epoch + jnp.arange(steps // (size // batch_size) + 2 if isinstance(size, int) else steps)
     orders = jax.lax.map(lambda epoch: of_epoch(train_state.key, epoch), epochs)  # here, as every step would draw them again
-
     data = jax.tree.map(jnp.asarray, data)  # NumPy's, where a program closes over them
 
     def one(train_state: TrainState, _: None):
