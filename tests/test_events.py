@@ -293,7 +293,7 @@ def test_the_folder_says_how_it_was_made(key, tmp_path):
     assert config["data"] == ["float32[24, 1]", "float32[24, 1]"] and config["checkpoint"]["seconds"] == 300
     first, second = json.loads((tmp_path / "environment.json").read_text())["starts"]
     assert (first["step"], second["step"]) == (0, 3) and first["packages"]["jax"] == jax.__version__
-    assert first["XLA_FLAGS"].endswith("device_count=8") and first["devices"] == "8 x cpu"
+    assert "device_count=8" in first["XLA_FLAGS"] and first["devices"] == "8 x cpu"
     assert first["flags"]["jax_numpy_rank_promotion"] == "raise"
     git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
     assert git.returncode or first["git"]["commit"] == git.stdout.strip()

@@ -64,10 +64,11 @@ def guarded(step):
     return train.rollback(step, after=3, every=4)
 
 
+FACTOR = 1e4  # at least ten times the median, which the norms of these gradients don't reach by themselves
 GUARDED = {
-    "loss": guarded(train.skip_spikes(PLAIN, 50.0, window=4)),
-    "gradient": guarded(train.skip_spikes(plain(gradient=train.with_gradient_norm()), 50.0, by="gradient_norm", window=4)),
-    "loss of a micro-batch": guarded(train.skip_spikes(plain(gradient=train.accumulate(2)), 50.0, window=4)),
+    "loss": guarded(train.skip_spikes(PLAIN, FACTOR, window=4)),
+    "gradient": guarded(train.skip_spikes(plain(gradient=train.with_gradient_norm()), FACTOR, by="gradient_norm", window=4)),
+    "loss of a micro-batch": guarded(train.skip_spikes(plain(gradient=train.accumulate(2)), FACTOR, window=4)),
 }
 
 
