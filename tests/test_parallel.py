@@ -191,11 +191,12 @@ def test_fully_sharded_keeps_an_eighth(model):
     assert compiled.memory_analysis().argument_size_in_bytes <= whole / 8 * 1.05 + others
     assert parallel.explain(kept).bytes <= whole / 8 * 1.05 and parallel.explain(kept).whole == whole
 
-    sent = {row.kind: row for row in parallel.collectives(compiled).rows}  # parameters once, gradients once
+    sent = {row.kind: row for row in parallel.collectives(compiled).rows}  # parameters once, gradients once for each use
     size = sum(a.nbytes for a in jax.tree.leaves(train_state.params))
+    tied = train_state.params["embedding"]["embedding"].nbytes if model is transformer else 0  # which decodes, too
     assert 0.9 * size <= sent["all-gather"].bytes <= size
     assert set(sent) <= {"all-gather", "all-reduce", "reduce-scatter"}
-    assert sum(row.bytes for row in parallel.collectives(compiled).rows) <= 2 * size + 16
+    assert sum(row.bytes for row in parallel.collectives(compiled).rows) <= 2 * size + tied + 16
     assert all(row.devices == 8 for row in sent.values())
 
 
