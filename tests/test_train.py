@@ -203,6 +203,42 @@ def test_every_sample_once_an_epoch(key):
     assert len(set(first)) == len(set(second)) == 20 and first != second
 
 
+def _plain(step):
+    return train.run(step, batch_size=8)
+
+
+def _on_folds(step):
+    return train.run_on_folds(step, train.folds(jax.random.key(0), 40, 3), 0, batch_size=8)
+
+
+def _stopping(step):
+    return train.stop_early(_plain(step), train.patience(1), lambda train_state: -1.0)
+
+
+def _members(step):
+    return train.population(_plain(step))
+
+
+@pytest.mark.parametrize(("make", "members"), [(_plain, ()), (_on_folds, ()), (_stopping, ()), (_members, (2,))])
+def test_a_run_says_how_many_steps_are_left_of_an_epoch(make, members, key):
+    """Whether steps do anything or not: one of these runs stops after its second epoch."""
+    run = make(train.step(train.objective(L.dense(1), losses.mean_squared_error), optax.sgd(0.1)))
+
+    def one(train_state, _):
+        left, epoch = run.left(train_state, LINE), train_state.epoch
+        train_state, _ = run.advance(train_state, LINE, 1)
+        return train_state, (left, epoch)
+
+    several = jax.jit(lambda key: jax.lax.scan(one, run.init(key, LINE), length=17)[1])
+    lefts, epochs = (np.asarray(a) for a in several(jax.random.split(key, members) if members else key))
+    assert lefts.shape == (17, *members)
+    lefts, epochs = lefts.reshape(17, -1)[:, -1], epochs.reshape(17, -1)[:, -1]
+    ends = np.flatnonzero(np.diff(epochs)) + 1
+    assert ends.size >= 3
+    for start, end in zip([0, *ends], ends):
+        assert lefts[start:end].tolist() == list(range(end - start, 0, -1))
+
+
 def test_a_population_is_its_members(key):
     run = run_of(NOISY, optimizer=optax.sgd)  # Adam divides by the gradient, so it blows up the rounding of one near 0
     keys = jax.random.split(key, 3)

@@ -160,7 +160,7 @@ def curve(height, slowness):
     def advance(train_state, data, steps):
         return train_state.replace(step=train_state.step + steps), {"loss": jnp.zeros(steps)}
 
-    return train.Run(init, advance)
+    return train.Run(init, advance, lambda train_state, data: jnp.int32(1))
 
 
 def score_of_curve(train_state):

@@ -189,8 +189,8 @@ def _chunk(advance: Callable, journey: Journey, feed: Feed, pace: _Pace, most: i
     """Advances by some steps, to the end of the epoch at most."""
     begin = time.perf_counter()
     data, left = feed.at(journey)
-    epoch, limit = np.int32(len(journey.records)), np.int32(min(largest(pace.limit), most, left))
-    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, epoch, limit)
+    limit = np.int32(min(largest(pace.limit), most, left))
+    journey.train_state, journey.sums, look = advance(journey.train_state, journey.sums, data, limit)
     over, taken, journey.position, journey.step = np.asarray(look).tolist()
     pace.learn(taken, time.perf_counter() - begin)
     journey.epoch_is_over, journey.steps = bool(over), journey.steps + taken

@@ -21,7 +21,7 @@ class Programs(NamedTuple):
       zeros: the sums of metrics of no steps.
       measured: abstract values that evaluation gives, by name.
       digest: of what the program that takes steps computes; it tells runs with other models, optimizers or settings apart.
-      compile: gives `advance(train_state, sums, data, epoch, limit) -> (train_state, sums, look)` and
+      compile: gives `advance(train_state, sums, data, limit) -> (train_state, sums, look)` and
         `measure(train_state) -> metrics`.
       hyperparameters: what the program takes as arguments, so that they are not in its digest.
     """
@@ -43,12 +43,12 @@ def programs(
     whole = jax.jit(advance)
     if mesh is not None:
         zeros = put(zeros, mesh, OWN)
-        advance = by_device(advance, mesh, (OWN, OWN, SHARED, SHARED, SHARED), (OWN, OWN, SHARED))
+        advance = by_device(advance, mesh, (OWN, OWN, SHARED, SHARED), (OWN, OWN, SHARED))
         measure = by_device(measure, mesh, (SHARED, OWN), OWN)
-    traced = jax.jit(advance, donate_argnums=0).trace(train_state, zeros, data, 0, 1)
+    traced = jax.jit(advance, donate_argnums=0).trace(train_state, zeros, data, 1)
     advance = traced.lower()
     # of all members, on however many devices they are
-    digest = lambda: digest_of((traced if mesh is None else whole.trace(train_state, zeros, data, 0, 1)).jaxpr)
+    digest = lambda: digest_of((traced if mesh is None else whole.trace(train_state, zeros, data, 1)).jaxpr)
     if evaluate is None:
         return Programs(zeros, {}, digest, functools.cache(lambda: (advance.compile(), lambda train_state: {})))
     evaluate = _as_tree(evaluate)
@@ -75,20 +75,20 @@ def _until_epoch_ends(run: Run) -> Callable[..., tuple[TrainState, Any, Any]]:
     """A program that takes steps until the epoch is over, at most `limit`: one compilation, whatever the length of a chunk.
 
     Metrics are summed over the epoch in the program, across chunks: so no sum depends on how the epoch was cut. Members keep one
-    pace: so each device counts for itself, where members are on several.
+    pace: so each device counts for itself, where members are on several. Steps are counted before the loop: on CPUs, one whose
+    condition looks at the train state takes 4% longer.
     """
 
-    def advance(train_state: TrainState, sums: dict[str, Any], data: Any, epoch: Any, limit: Any):
-        def one(carry):
-            train_state, steps, sums = carry
+    def advance(train_state: TrainState, sums: dict[str, Any], data: Any, limit: Any):
+        epoch = train_state.epoch.max()
+        steps = jnp.minimum(limit, run.left(train_state, data).max())
+
+        def one(_, carry):
+            train_state, sums = carry
             train_state, metrics = run.advance(train_state, data, 1)
-            return train_state, steps + 1, jax.tree.map(lambda s, m: s + m.sum(-1), sums, metrics)
+            return train_state, jax.tree.map(lambda s, m: s + m.sum(-1), sums, metrics)
 
-        def unfinished(carry):
-            train_state, steps, _ = carry
-            return (train_state.epoch.max() == epoch) & (steps < limit)
-
-        train_state, steps, sums = jax.lax.while_loop(unfinished, one, (train_state, jnp.int32(0), sums))
+        train_state, sums = jax.lax.fori_loop(0, steps, one, (train_state, sums))
         over = (train_state.epoch.max() > epoch).astype(jnp.int32)
         look = jnp.stack([over, steps, train_state.position.max(), train_state.step.max()])  # one array is fetched faster than four
         return train_state, sums, look

@@ -123,7 +123,10 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
 
         return in_order(step, choose, fewest, batch_size, train_state, data, steps)
 
-    return Run(run(step, batch_size=batch_size).init, advance)
+    def left(train_state: TrainState, data: Any) -> jax.Array:
+        return (fewest - train_state.position) // batch_size
+
+    return Run(run(step, batch_size=batch_size).init, advance, left)
 
 
 def evaluate_on_folds(objective: Objective, folds: Folds, data: Any, *, batch_size: int = 1024) -> jax.tree_util.Partial:

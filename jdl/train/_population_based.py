@@ -154,7 +154,7 @@ def population_based(
         train_state, metrics = jax.lax.scan(one, train_state, length=steps)
         return train_state, jax.tree.map(lambda m: jnp.moveaxis(m, 0, -1), metrics)
 
-    return Run(init, advance)
+    return Run(init, advance, members.left)
 
 
 def _like(new: Any, old: jax.Array) -> jax.Array:

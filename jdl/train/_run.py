@@ -16,17 +16,20 @@ _MEMBERS = "jdl members"  # the axis of a population
 
 
 class Run(NamedTuple):
-    """A pair of pure functions.
+    """A pair of pure functions, and a third that says where an epoch ends.
 
     Attributes:
       init: `(key, data) -> train_state`.
       advance: `(train_state, data, steps) -> (train_state, metrics)`: that many steps in one XLA program; `steps` is static, and
         every metric has a last axis of that length. Steps taken in several calls are the steps of one, to the bit, except that
         XLA compiles a single step without the loop and may round it otherwise.
+      left: `(train_state, data) -> steps`, an int32 integer (of each member): how many there are to the end of the epoch, at least
+        1. It lets a program count the steps of an epoch before it takes them.
     """
 
     init: Callable[[jax.Array, Any], TrainState]
     advance: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
+    left: Callable[[TrainState, Any], jax.Array]
 
 
 def run(step: Step, *, batch_size: int) -> Run:
@@ -77,7 +80,11 @@ def run(step: Step, *, batch_size: int) -> Run:
             choose = lambda order, at: placed(order, at, size)
         return in_order(step, choose, size, batch_size, train_state, data, steps)
 
-    return Run(init, advance)
+    def left(train_state: TrainState, data: Any) -> jax.Array:
+        size = data.size if isinstance(data, Window) else rows(data)
+        return (size - train_state.position) // batch_size
+
+    return Run(init, advance, left)
 
 
 def in_order(
@@ -153,6 +160,9 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
     if len({values.shape[:1] for values in each.values()}) > 1 or any(not values.ndim for values in each.values()):
         raise ValueError(f"population: hyperparameters must have one length, that of members, got {_check.describe(each)}")
 
+    def own_run(train_state: TrainState) -> Run:
+        return _made(make, train_state.hyperparameters if each else {})
+
     def over_members(function: Callable, *trees: Any) -> Any:
         return jax.lax.map(lambda own: function(*own), trees) if exact else jax.vmap(function, axis_name=_MEMBERS)(*trees)
 
@@ -166,13 +176,12 @@ def population(run: Run | Callable[..., Run], hyperparameters: Mapping[str, Any]
         return over_members(one, keys, each)
 
     def advance(train_state: TrainState, data: Any, steps: int) -> tuple[TrainState, dict[str, jax.Array]]:
-        def one(train_state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
-            own = train_state.hyperparameters if each else {}
-            return _made(make, own).advance(train_state, data, steps)
+        return over_members(lambda train_state: own_run(train_state).advance(train_state, data, steps), train_state)
 
-        return over_members(one, train_state)
+    def left(train_state: TrainState, data: Any) -> jax.Array:
+        return over_members(lambda train_state: own_run(train_state).left(train_state, data), train_state)
 
-    return Run(init, advance)
+    return Run(init, advance, left)
 
 
 def any_member(flag: jax.Array) -> jax.Array:

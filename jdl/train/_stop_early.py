@@ -94,7 +94,7 @@ def stop_early(run: Run, stopping: EarlyStopping, score: Score) -> Run:
 
         return jax.lax.scan(one, train_state, length=steps)
 
-    return Run(init, advance)
+    return Run(init, advance, run.left)
 
 
 def best(train_state: TrainState) -> TrainState:
