@@ -1,6 +1,6 @@
 """Convolution with both gradients, and max-pooling's: jdl's functions against lax's, alone, in a loop, under vmap over kernels.
 
-Transposed and depthwise convolutions also against PyTorch's, in both its layouts, where it is installed.
+All but those under vmap also against PyTorch's, in both its layouts, where it is installed.
 
 python experiments/benchmarks/convolution.py [alone]     (alone: without the loops, which take lax minutes)
 """
@@ -63,21 +63,23 @@ def arrays(case, members=()):
     return x, jax.random.normal(second, (*members, window, window, channels, features)) / window
 
 
-def pytorch(name, stride, x, kernel):
+def pytorch(name, stride, x, kernel, steps):
     """The same in PyTorch, in the layout of images that it has by default and in channels last; nothing if it is not installed."""
     try:
         torch: Any = importlib.import_module("torch")
     except ImportError:
         return {}
-    conv = getattr(torch.nn.functional, "conv2d" if name == "depthwise" else "conv_transpose2d")
-    window, channels = kernel.shape[0], x.shape[-1]
-    options = {"groups": channels, "padding": window // 2} if name == "depthwise" else {"padding": (window - stride) // 2}
+    transposed, window = name == "transposed", kernel.shape[0]
+    conv = torch.nn.functional.conv_transpose2d if transposed else torch.nn.functional.conv2d
+    options = {"padding": (window - stride if transposed else window) // 2, "groups": x.shape[-1] if name == "depthwise" else 1}
 
     def gradients(x, kernel):
-        y = conv(x, kernel, stride=stride, **options)
-        return [gradient.numpy() for gradient in torch.autograd.grad(y.square().sum(), (x, kernel))]
+        for _ in range(steps):
+            y = conv(x, kernel, stride=stride, **options)
+            found = torch.autograd.grad(y.square().sum(), (x, kernel))
+        return [gradient.numpy() for gradient in found]
 
-    weights = torch.tensor(np.asarray(kernel)).permute((3, 2, 0, 1) if name == "depthwise" else (2, 3, 0, 1)).contiguous()
+    weights = torch.tensor(np.asarray(kernel)).permute((2, 3, 0, 1) if transposed else (3, 2, 0, 1)).contiguous()
     images = torch.tensor(np.asarray(x)).permute(0, 3, 1, 2)
     layouts = {"PyTorch": images.contiguous(), "PyTorch, last": images}
     return {layout: functools.partial(gradients, x.requires_grad_(), weights.requires_grad_()) for layout, x in layouts.items()}
@@ -89,7 +91,7 @@ def compare_to_pytorch(make, name, pair, cases, rounds=5):
         x, kernel = arrays(case)
         kernel = kernel[:, :, :1] if name == "depthwise" else kernel
         contestants = {who: functools.partial(jax.jit(make(conv, case[-1])), x, kernel) for who, conv in pair.items()}
-        torchs = pytorch(name, case[-1], x, kernel) if make is not looped else {}
+        torchs = pytorch(name, case[-1], x, kernel, steps=2 if make is looped else 1)
         jdl = contestants.pop("jdl")
         rows[describe(case)] = side_by_side(contestants | torchs | {"jdl": jdl}, rounds=rounds)
     return rows
@@ -121,13 +123,11 @@ def compare(make, cases, members=(), rounds=5):
 
 def main(loops):
     environment()
-    show("forward and gradients, alone", compare(alone, CASES))
-    if loops:
-        show("two steps in a loop", compare(looped, CASES, rounds=1))
     show("8 kernels by vmap", compare(lambda *a: jax.vmap(functools.partial(gradients, *a)), SMALL, members=(8,), rounds=3))
     depthwise = {"lax": lax_depthwise, "jdl": functional.depthwise_conv}
     transposed = {"lax": lax_transpose, "jdl": functional.conv_transpose}
-    for name, pair, cases in (("depthwise", depthwise, DEPTHWISE), ("transposed", transposed, TRANSPOSED)):
+    full = {"lax": lax_conv, "jdl": functional.conv}
+    for name, pair, cases in (("full", full, CASES), ("depthwise", depthwise, DEPTHWISE), ("transposed", transposed, TRANSPOSED)):
         show(f"{name}, forward and gradients, alone", compare_to_pytorch(alone, name, pair, cases))
         if loops:
             show(f"{name}, two steps in a loop", compare_to_pytorch(looped, name, pair, cases, rounds=1))
