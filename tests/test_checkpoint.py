@@ -224,10 +224,7 @@ def written_wrongly(monkeypatch):
 
 def test_an_array_that_was_written_wrongly_is_found(tmp_path, monkeypatch):
     """Files that are what was written, of an array that is not what was to be: the digest of the array finds it."""
-    save = _store._save
-    monkeypatch.setattr(
-        _store, "_save", lambda folder, arrays: save(folder, {name: a + (name == "a") for name, a in arrays.items()})
-    )
+    written_wrongly(monkeypatch)
     checkpoint.save(tmp_path, 1, small(1))
     with pytest.raises(checkpoint.Damaged, match="array a is not the one that was saved"):
         checkpoint.verify(tmp_path, 1)

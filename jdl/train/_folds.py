@@ -10,7 +10,7 @@ from jdl.functional import _check
 from jdl.train._evaluate import over_batches
 from jdl.train._objective import Objective
 from jdl.train._order import placed
-from jdl.train._run import Run, in_order, rows, run
+from jdl.train._run import Run, in_order, rows, run, steps_left
 from jdl.train._state import TrainState
 from jdl.train._step import Step
 
@@ -124,7 +124,7 @@ def run_on_folds(step: Step, folds: Folds, fold: int | jax.Array, *, batch_size:
         return in_order(step, choose, fewest, batch_size, train_state, data, steps)
 
     def left(train_state: TrainState, data: Any) -> jax.Array:
-        return (fewest - train_state.position) // batch_size
+        return steps_left(train_state, fewest, batch_size)
 
     return Run(run(step, batch_size=batch_size).init, advance, left)
 

@@ -81,8 +81,7 @@ def run(step: Step, *, batch_size: int) -> Run:
         return in_order(step, choose, size, batch_size, train_state, data, steps)
 
     def left(train_state: TrainState, data: Any) -> jax.Array:
-        size = data.size if isinstance(data, Window) else rows(data)
-        return (size - train_state.position) // batch_size
+        return steps_left(train_state, data.size if isinstance(data, Window) else rows(data), batch_size)
 
     return Run(init, advance, left)
 
@@ -111,6 +110,11 @@ def in_order(
         return train_state.replace(epoch=train_state.epoch + full, position=jnp.where(full, 0, position)), metrics
 
     return jax.lax.scan(one, train_state, length=steps)
+
+
+def steps_left(train_state: TrainState, size: int | jax.Array, batch_size: int) -> jax.Array:
+    """How many full batches there are to the end of an epoch of `size` samples."""
+    return (size - train_state.position) // batch_size
 
 
 def _fitting(batch_size: int, size: int) -> int:
