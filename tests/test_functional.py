@@ -13,7 +13,6 @@ from programs import one_program_each
 from tolerances import assert_close, assert_equal
 
 import jdl.functional
-from jdl.functional import _kernel_gradient
 
 F = one_program_each(jdl.functional)
 
@@ -178,21 +177,6 @@ SLOW = "2d", "2d_grouped", "3d"  # the others have every option between them
 def test_conv_has_the_derivatives_of_lax(normal, x, kernel, geometry):
     ours, reference = (functools.partial(f, **geometry) for f in (jdl.functional.conv, lax_conv))
     assert_derivatives(ours, reference, normal(2, *x), normal(*kernel))
-
-
-@pytest.mark.parametrize("shapes, options", [
-    (((6, 9, 3), (2, 3, 4)), {}),
-    (((6, 7, 6, 3), (3, 2, 3, 4)), {"stride": (2, 1), "padding": ((2, 1), (0, 1)), "dilation": (1, 2)}),
-    (((4, 5, 4, 5, 2), (2, 3, 2, 2, 3)), {"stride": (1, 2, 2), "dilation": (2, 1, 1)}),
-])  # fmt: skip
-def test_conv_in_chunks_of_the_batch_is_lax(shapes, options, normal, monkeypatch):
-    """Patches of more than the cache holds are summed in turn."""
-    x, kernel = normal(*shapes[0]), normal(*shapes[1])
-    monkeypatch.setattr(_kernel_gradient, "CHUNK", 600)  # bytes: a few samples of the first, less than one of the others
-    gradient = lambda conv: jax.jit(jax.grad(lambda kernel: jnp.sin(conv(x, kernel, **options)).sum())).lower(kernel)
-    chunked, whole = gradient(jdl.functional.conv), gradient(lax_conv)
-    assert "while" in chunked.as_text() and "while" not in whole.as_text()
-    assert_close(chunked.compile()(kernel), whole.compile()(kernel))
 
 
 def test_conv_without_jit(normal):

@@ -1,4 +1,8 @@
-"""Timing side by side: contestants take turns in one process, so that a noisy machine is noisy for all of them."""
+"""Timing side by side: contestants take turns in one process, so that a noisy machine is noisy for all of them.
+
+A turn is a pause, a call to warm up and a call that is timed. Without them, whoever follows PyTorch would share its cores with it:
+threads of OpenMP spin for some 20 ms after their work, in case there is more.
+"""
 
 import importlib.metadata
 import os
@@ -13,14 +17,16 @@ import numpy as np
 import rich
 from rich.table import Table
 
+_PAUSE = 0.05  # seconds until the threads of the contestant before have gone to sleep
+
 
 def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, np.ndarray]:
-    """Seconds of each in every round, in which all take turns, after one warm-up of each."""
+    """Seconds of each in every round, in which all take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for call in contestants.values():
-        jax.block_until_ready(call())
     for _ in range(rounds):
         for name, call in contestants.items():
+            time.sleep(_PAUSE)
+            jax.block_until_ready(call())
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)

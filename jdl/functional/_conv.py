@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jdl.functional import _check, _taps
+from jdl.functional import _check, _patch_products, _taps
 from jdl.functional._bias import add_bias
 from jdl.functional._bilinear import Bilinear, Maps, same_axes
-from jdl.functional._kernel_gradient import by_size
 from jdl.functional._pad import MODES
 from jdl.functional._phases import by_phases
 from jdl.functional._window import Padding, Pads, Sizes, expand, pad, resolve
@@ -115,20 +114,30 @@ def form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes,
         y, kernel = same_axes(y, jnp.zeros((*window, x.shape[-1] // groups, y.shape[-1]), y.dtype))
         return jax.vjp(lambda kernel: correlate(x, kernel), kernel)[1](y)[0]
 
+    def product(x, kernel, stride=stride, pads=pads, dilation=dilation):
+        chosen = _patch_products.convolve if _patch_products.pays(kernel, stride) else correlate
+        return chosen(x, kernel, stride, pads, dilation)
+
     def to_x_by_phases(kernel, y):
         turned = jnp.flip(kernel, range(spatial)).swapaxes(-1, -2)
-        plain = lambda y, kernel, dilation: correlate(y, kernel, (1,) * spatial, ((0, 0),) * spatial, dilation)
+        plain = lambda y, kernel, dilation: product(y, kernel, (1,) * spatial, ((0, 0),) * spatial, dilation)
         return by_phases(plain, turned, y, size, stride, pads, dilation)
 
-    def to_kernel_by_size(x, y):
-        return by_size(correlate, x, y, window, stride, pads, dilation)
+    def to_kernel_by_products(x, y):
+        if _patch_products.fits(window, stride):
+            return _patch_products.kernel_gradient(x, y, window, stride, pads, dilation)
+        # A convolution in which channels are the batch, the batch is the channels, and `y` is the kernel.
+        reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]
+        seen = pad(x, [(low, r - n - low) for (low, _), r, n in zip(pads, reach, size)])
+        turned = correlate(seen.swapaxes(0, -1), jnp.moveaxis(y, 0, -2), dilation, ((0, 0),) * spatial, stride)
+        return jnp.moveaxis(turned, 0, -2)
 
     maps = _batched((to_x, to_kernel, correlate), spatial)
     if depthwise:
         return Bilinear(maps, _batched(_taps.maps(size, window, stride, pads, dilation, groups), spatial))
     if groups > 1:
         return Bilinear(maps)
-    return Bilinear(maps, _batched((to_x_by_phases, to_kernel_by_size, correlate), spatial), in_turn=True)
+    return Bilinear(maps, _batched((to_x_by_phases, to_kernel_by_products, product), spatial), in_turn=True)
 
 
 def _batched(maps: Maps, spatial: int) -> Maps:
