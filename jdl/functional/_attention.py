@@ -122,7 +122,9 @@ def _logits(
     soft_cap: Any,
 ) -> tuple[jax.Array, Any]:
     """Logits of queries at positions `at` for keys of positions `of`, and which of them are seen, None for all."""
-    logits = scale * _products(query, keys)
+    # There are fewer queries than logits, but in low precision it would round them.
+    exact = query.dtype == jnp.promote_types(query.dtype, jnp.float32)
+    logits = _products(scale * query, keys) if exact else scale * _products(query, keys)
     if soft_cap is not None:
         logits = soft_cap * jnp.tanh(logits / soft_cap)
     logits = logits if bias is None else logits + bias

@@ -11,6 +11,8 @@ from jdl.functional import _check
 from jdl.functional._bias import add_bias
 from jdl.functional._bilinear import Bilinear
 
+_LARGE = 2**24  # multiplications
+
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, *, axis: int | Sequence[int] = -1) -> jax.Array:
     """Multiplies the last axis of `x`, or some axes, by a matrix and adds a bias: `y = x W + b`.
@@ -86,8 +88,15 @@ def _to_kernel(x: jax.Array, y: jax.Array) -> jax.Array:
     return jax.lax.dot_general(x, y, ((leading, leading), ((), ())))
 
 
-def _to_kernel_by_rows(x: jax.Array, y: jax.Array) -> jax.Array:  # over several axes, XLA's CPU code would write x out transposed
-    return _to_kernel(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]))
+def _to_kernel_by_rows(x: jax.Array, y: jax.Array) -> jax.Array:
+    """As two matrices: over several axes, XLA's CPU code would write `x` out transposed.
+
+    Its large products of transposed matrices are faster with fewer rows than columns; the barrier keeps it from turning them back.
+    """
+    x, y = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    if y.shape[-1] < x.shape[-1] and x.size * y.shape[-1] > _LARGE:
+        return jax.lax.optimization_barrier(_to_kernel(y, x)).T
+    return _to_kernel(x, y)
 
 
 def _to_y(x: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -50,15 +50,12 @@ def slide(x: Any, window: Sequence[int], stride: Sequence[int], combine: Callabl
 def along(x: Any, axis: int, size: int, step: int, combine: Callable[[Any, Any], Any]) -> Any:
     """Combines what every window sees along one axis.
 
-    A wide window that steps by its own size is a window of windows. Any other is two halves, each half of it two quarters, and so on, so that a program grows with the logarithm of the width;
+    A wide window is two halves, each half of it two quarters, and so on, so that a program grows with the logarithm of the width;
     halves stand at every place where some window begins or is halved.
     """
     if size <= _WIDEST:
         leaves, tree = jax.tree.flatten(x)
         return functools.reduce(combine, map(tree.unflatten, zip(*(_seen(a, axis, size, step) for a in leaves))))
-    inner = next((n for n in range(_WIDEST, 1, -1) if size % n == 0), None) if size == step else None
-    if inner is not None:
-        return along(along(x, axis, inner, inner, combine), axis, size // inner, size // inner, combine)
     places = (jax.tree.leaves(x)[0].shape[axis] - size) // step + 1
     if size % 2:
         most = along(x, axis, size - 1, step, combine)
