@@ -1,7 +1,7 @@
 """Timing side by side: contestants take turns in one process, so that a noisy machine is noisy for all of them.
 
-A turn is a pause, a call to warm up and a call that is timed. Without them, whoever follows PyTorch would share its cores with it:
-threads of OpenMP spin for some 20 ms after their work, in case there is more.
+A turn is a pause, calls to warm up for as long, and a call that is timed. Without the pause, whoever follows PyTorch would share its
+cores with it: threads of OpenMP spin for some 20 ms after their work, in case there is more.
 """
 
 import importlib.metadata
@@ -26,7 +26,9 @@ def side_by_side(contestants: Mapping[str, Callable[[], Any]], *, rounds: int = 
     for _ in range(rounds):
         for name, call in contestants.items():
             time.sleep(_PAUSE)
-            jax.block_until_ready(call())
+            warm = time.perf_counter() + _PAUSE
+            while time.perf_counter() < warm:
+                jax.block_until_ready(call())
             start = time.perf_counter()
             jax.block_until_ready(call())
             seconds[name].append(time.perf_counter() - start)

@@ -20,6 +20,7 @@ from jdl import functional
 CASES = [(64, 28, 32, 64, 3, 1), (64, 14, 64, 128, 3, 1), (32, 32, 64, 64, 3, 2), (32, 28, 64, 64, 5, 1)]
 TRANSPOSED = [(32, 14, 64, 32, 4, 2), (32, 16, 64, 64, 3, 2), (64, 7, 128, 64, 2, 2)]
 DEPTHWISE = [(32, 28, 64, 64, 3, 1), (32, 14, 256, 256, 3, 1), (16, 56, 32, 32, 5, 1), (32, 28, 64, 64, 3, 2)]
+STEPS, LAX_STEPS = 8, 2  # in a loop; lax's take seconds each
 SMALL = [(64, 8, 1, 32, 3, 1), (64, 4, 32, 64, 3, 1)]
 
 
@@ -48,7 +49,7 @@ def gradients(conv, stride, x, kernel):
     return jax.grad(lambda x, kernel: jnp.square(conv(x, kernel, stride=stride)).sum(), (0, 1))(x, kernel)
 
 
-def in_loop(conv, stride, x, kernel, steps=2):
+def in_loop(conv, stride, x, kernel, steps):
     def step(carry, _):
         dx, dkernel = gradients(conv, stride, *carry)
         return (x + 1e-9 * dx, kernel + 1e-9 * dkernel), None
@@ -85,16 +86,37 @@ def pytorch(name, stride, x, kernel, steps):
     return {layout: functools.partial(gradients, x.requires_grad_(), weights.requires_grad_()) for layout, x in layouts.items()}
 
 
-def compare_to_pytorch(make, name, pair, cases, rounds=5):
-    rows = {}
-    for case in cases:
-        x, kernel = arrays(case)
-        kernel = kernel[:, :, :1] if name == "depthwise" else kernel
-        contestants = {who: functools.partial(jax.jit(make(conv, case[-1])), x, kernel) for who, conv in pair.items()}
-        torchs = pytorch(name, case[-1], x, kernel, steps=2 if make is looped else 1)
-        jdl = contestants.pop("jdl")
-        rows[describe(case)] = side_by_side(contestants | torchs | {"jdl": jdl}, rounds=rounds)
-    return rows
+def beside_pytorch(name, convs, case):
+    """Seconds of each, alone."""
+    x, kernel = operands(name, case)
+    programs = {
+        who: functools.partial(jax.jit(functools.partial(gradients, conv, case[-1])), x, kernel) for who, conv in convs.items()
+    }
+    ours = programs.pop("jdl")
+    return side_by_side(programs | pytorch(name, case[-1], x, kernel, steps=1) | {"jdl": ours})
+
+
+def beside_pytorch_in_loops(name, convs, case):
+    """Seconds of a step of each; lax, which takes seconds for it, has few, and no turns."""
+    x, kernel = operands(name, case)
+    program = lambda who, steps: jax.jit(functools.partial(in_loop, convs[who], case[-1], steps=steps))
+    reference = side_by_side({"lax": functools.partial(program("lax", LAX_STEPS), x, kernel)}, rounds=1)
+    ours = {"jdl": functools.partial(program("jdl", STEPS), x, kernel)}
+    taken = side_by_side(pytorch(name, case[-1], x, kernel, STEPS) | ours)
+    return {"lax": reference["lax"] / LAX_STEPS} | {who: seconds / STEPS for who, seconds in taken.items()}
+
+
+def operands(name, case):
+    x, kernel = arrays(case)
+    return x, kernel[:, :, :1] if name == "depthwise" else kernel
+
+
+def under_vmap(case):
+    given = arrays(case, members=(8,))
+    program = lambda conv: jax.jit(jax.vmap(functools.partial(gradients, conv, case[-1])))
+    return side_by_side(
+        {"lax": functools.partial(program(lax_conv), *given), "jdl": functools.partial(program(functional.conv), *given)}
+    )
 
 
 def describe(case):
@@ -102,35 +124,22 @@ def describe(case):
     return f"{batch} x {size} x {size}, {channels} to {features}, {window}" + f", stride {stride}" * (stride > 1)
 
 
-def alone(*a):
-    return functools.partial(gradients, *a)
-
-
-def looped(*a):
-    return functools.partial(in_loop, *a)
-
-
-def compare(make, cases, members=(), rounds=5):
-    rows = {}
-    for case in cases:
-        given = arrays(case, members)
-        contestants = {}
-        for name, conv in {"lax": lax_conv, "jdl": functional.conv}.items():
-            contestants[name] = functools.partial(jax.jit(make(functools.partial(conv), case[-1])), *given)
-        rows[describe(case)] = side_by_side(contestants, rounds=rounds)
-    return rows
+def table(title, measure, cases):
+    show(title, {describe(case): measure(case) for case in cases})
 
 
 def main(loops):
     environment()
-    show("8 kernels by vmap", compare(lambda *a: jax.vmap(functools.partial(gradients, *a)), SMALL, members=(8,), rounds=3))
-    depthwise = {"lax": lax_depthwise, "jdl": functional.depthwise_conv}
-    transposed = {"lax": lax_transpose, "jdl": functional.conv_transpose}
-    full = {"lax": lax_conv, "jdl": functional.conv}
-    for name, pair, cases in (("full", full, CASES), ("depthwise", depthwise, DEPTHWISE), ("transposed", transposed, TRANSPOSED)):
-        show(f"{name}, forward and gradients, alone", compare_to_pytorch(alone, name, pair, cases))
+    table("8 kernels by vmap", under_vmap, SMALL)
+    kinds = {
+        "full": ({"lax": lax_conv, "jdl": functional.conv}, CASES),
+        "depthwise": ({"lax": lax_depthwise, "jdl": functional.depthwise_conv}, DEPTHWISE),
+        "transposed": ({"lax": lax_transpose, "jdl": functional.conv_transpose}, TRANSPOSED),
+    }
+    for name, (convs, cases) in kinds.items():
+        table(f"{name}, forward and gradients, alone", functools.partial(beside_pytorch, name, convs), cases)
         if loops:
-            show(f"{name}, two steps in a loop", compare_to_pytorch(looped, name, pair, cases, rounds=1))
+            table(f"{name}, a step in a loop", functools.partial(beside_pytorch_in_loops, name, convs), cases)
     x = jax.random.normal(jax.random.key(0), (64, 28, 28, 32))
     pools = {"lax": lax_pool, "jdl": lambda x: functional.max_pool(x, 2)}
     pools = {name: jax.jit(jax.grad(lambda x, pool=pool: jnp.square(pool(x)).sum())) for name, pool in pools.items()}
