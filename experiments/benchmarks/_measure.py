@@ -1,6 +1,6 @@
 """Timing side by side: contestants take turns in one process, so that a noisy machine is noisy for all of them.
 
-A turn is a pause, calls to warm up for as long, and a call that is timed. Without the pause, whoever follows PyTorch would share its
+A turn is a pause, calls to warm up for as long, and a call that is timed. Without the pause, whoever follows PyTorch would share
 cores with it: threads of OpenMP spin for some 20 ms after their work, in case there is more.
 """
 

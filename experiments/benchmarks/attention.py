@@ -86,7 +86,7 @@ def main(length=4096):
     for activation in ("relu", "gelu"):
         contestants = {who: make(x, activation) for who, make in makers.items()}
         for name in ("forward", "forward and gradient"):
-            rows[f"{name}, {activation}"] = side_by_side({who: calls[name] for who, calls in contestants.items()}, rounds=9)
+            rows[f"{name}, {activation}"] = side_by_side({who: calls[name] for who, calls in contestants.items()}, rounds=15)
     show(f"block, 16 x 128 x 256, 4 heads, {STEPS} steps", rows)
 
 
