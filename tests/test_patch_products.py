@@ -96,3 +96,19 @@ def test_wide_convolutions_are_products_under_every_transform(normal):
     ours, reference = (jax.jit(functools.partial(gradients, conv)).lower(x, kernels) for conv in (functional.conv, lax_conv))
     assert "convolution" not in ours.as_text() and "convolution" in reference.as_text()
     assert_close(ours.compile()(x, kernels), reference.compile()(x, kernels))
+
+
+def test_devices_that_share_a_batch_share_every_chunk(normal, monkeypatch):
+    monkeypatch.setattr(_patch_products, "_chunk", lambda x, size: 8)
+    x, kernel, sizes = normal(16, 6, 5, 3), normal(3, 3, 3, 2), ((1, 1), ((1, 1), (1, 1)), (1, 1))
+
+    def both(x, kernel):
+        y = _patch_products.convolve(x, kernel, *sizes)
+        return y, _patch_products.kernel_gradient(x, jnp.sin(y), (3, 3), *sizes)
+
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    shared = jax.device_put(x, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data")))
+    program = jax.jit(both).lower(shared, kernel).compile()
+    text = program.as_text() or ""
+    assert "while" in text and "all-gather" not in text
+    assert_close(program(shared, kernel), jax.jit(both)(x, kernel))

@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,12 +91,14 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: Sizes, pads: Pads, dilatio
             matrix = jnp.stack([kernel[tap].reshape(-1, features) for tap in rows.taps], 1).reshape(seen.shape[-1], -1)
             made = _product(_flat(seen), matrix, 1).reshape(*seen.shape[:-1], -1, features)
             parts += [_shifted(made[..., i, :], start, geometry.places[0]) for i, start in enumerate(rows.starts)]
-        nothing = jnp.zeros((len(x), *geometry.places, features), x.dtype)
-        return functools.reduce(operator.add, parts or [nothing]).astype(x.dtype)
+        return functools.reduce(operator.add, parts or [jnp.zeros((len(x), *geometry.places, features))]).astype(x.dtype)
+
+    def put(y: jax.Array, i: Any, x: jax.Array) -> jax.Array:
+        return jax.lax.dynamic_update_index_in_dim(y, products(x), i, 1)
 
     chunk = _chunk(x, sum(geometry.entries(channels, features)))
-    y = products(x) if chunk == len(x) else jax.lax.map(products, _chunks(x, chunk))
-    return y.reshape(len(x), *geometry.places[-len(window) :], features)
+    nothing = jnp.zeros((chunk, len(x) // chunk, *geometry.places, features), x.dtype)
+    return _over_chunks(put, nothing, chunk, x).reshape(len(x), *geometry.places[-len(window) :], features)
 
 
 def kernel_gradient(x: jax.Array, y: jax.Array, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes) -> jax.Array:
@@ -105,16 +107,19 @@ def kernel_gradient(x: jax.Array, y: jax.Array, window: Sizes, stride: Sizes, pa
     x, geometry = _arranged(x, window, stride, pads, dilation, features)
     y = y.reshape(len(y), *geometry.places, features)
 
-    def products(x: jax.Array, y: jax.Array) -> jax.Array:
-        found = [jnp.zeros((math.prod(geometry.window[1:]) * channels, features), y.dtype)] * geometry.window[0]
+    chunk = _chunk(x, sum(geometry.entries(channels, features)))
+    nothing = jnp.zeros((math.prod(geometry.window[1:]) * channels, features), jnp.promote_types(y.dtype, jnp.float32))
+
+    def add(total: jax.Array, i: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        found = [nothing] * geometry.window[0]
         for rows in geometry.rows:
             seen = jnp.concatenate([_shifted(y, -start, rows.count) for start in rows.starts], -1)
             made = _product(_flat(geometry.patches(x, rows)), _flat(seen), 0).reshape(-1, len(rows.taps), features)
-            for i, tap in enumerate(rows.taps):
-                found[tap] = made[:, i]
-        return jnp.stack(found)
+            for tap, gradient in zip(rows.taps, made.swapaxes(0, 1)):
+                found[tap] = gradient
+        return total + jnp.stack(found)
 
-    total = _sum_in_chunks(products, x, y, _chunk(x, sum(geometry.entries(channels, features))))
+    total = _over_chunks(add, jnp.stack([nothing] * geometry.window[0]), chunk, x, y)
     return total.reshape(*window, channels, features).astype(y.dtype)
 
 
@@ -157,13 +162,13 @@ def _chunk(x: jax.Array, size: int) -> int:
     return next(n for n in range(most, 0, -1) if len(x) % n == 0)
 
 
-def _chunks(a: jax.Array, chunk: int) -> jax.Array:
-    return a.reshape(len(a) // chunk, chunk, *a.shape[1:])
+def _over_chunks(step: Callable[..., jax.Array], result: jax.Array, chunk: int, *arrays: jax.Array) -> jax.Array:
+    """Runs `result = step(result, i, *samples)` for every chunk, each of samples from all over the batch.
 
-
-def _sum_in_chunks(function: Callable[..., jax.Array], x: jax.Array, y: jax.Array, chunk: int) -> jax.Array:
-    if chunk == len(x):
-        return function(x, y)
-    shape = jax.eval_shape(function, x[:chunk], y[:chunk])
-    _, zero = same_axes(y, jnp.zeros(shape.shape, shape.dtype))
-    return jax.lax.scan(lambda total, pair: (total + function(*pair), None), zero, (_chunks(x, chunk), _chunks(y, chunk)))[0]
+    Devices that share a batch share every chunk then.
+    """
+    chunks = len(arrays[0]) // chunk
+    split = [a.reshape(chunk, chunks, *a.shape[1:]) for a in arrays]
+    seen = lambda i: (jax.lax.dynamic_index_in_dim(a, i, 1, keepdims=False) for a in split)
+    result, *_ = same_axes(result, *arrays)
+    return jax.lax.fori_loop(0, chunks, lambda i, result: step(result, i, *seen(i)), result) if chunks else result
