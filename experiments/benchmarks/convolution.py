@@ -119,6 +119,15 @@ def under_vmap(case):
     )
 
 
+def under_vmap_in_loops(case):
+    """Seconds of a step of each, in the loop that trains 8 members at once."""
+    given = arrays(case, members=(8,))
+    program = lambda conv, steps: jax.jit(jax.vmap(functools.partial(in_loop, conv, case[-1], steps=steps)))
+    reference = side_by_side({"lax": functools.partial(program(lax_conv, LAX_STEPS), *given)}, rounds=1)
+    ours = side_by_side({"jdl": functools.partial(program(functional.conv, STEPS), *given)})
+    return {"lax": reference["lax"] / LAX_STEPS, "jdl": ours["jdl"] / STEPS}
+
+
 def describe(case):
     batch, size, channels, features, window, stride = case
     return f"{batch} x {size} x {size}, {channels} to {features}, {window}" + f", stride {stride}" * (stride > 1)
@@ -130,7 +139,9 @@ def table(title, measure, cases):
 
 def main(loops):
     environment()
-    table("8 kernels by vmap", under_vmap, SMALL)
+    table("8 kernels by vmap, alone", under_vmap, SMALL)
+    if loops:
+        table("8 kernels by vmap, a step in a loop", under_vmap_in_loops, SMALL)
     kinds = {
         "full": ({"lax": lax_conv, "jdl": functional.conv}, CASES),
         "depthwise": ({"lax": lax_depthwise, "jdl": functional.depthwise_conv}, DEPTHWISE),

@@ -179,20 +179,18 @@ def _fits(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
 def _products(query: jax.Array, keys: jax.Array) -> jax.Array:
     """Of every query with every key, `(batch, heads, time, memory)`, of float32 at least."""
     batch, time, heads, width = query.shape
-    kv_heads = keys.shape[2]
-    groups = query.swapaxes(1, 2).reshape(batch, kv_heads, heads // kv_heads, time, width)
+    rows = query.swapaxes(1, 2).reshape(batch, keys.shape[2], -1, width)  # of all heads that share keys
     wide = jnp.promote_types(jnp.result_type(query, keys), jnp.float32)
-    products = jnp.einsum("bkgtd,bksd->bkgts", groups, keys.swapaxes(1, 2), preferred_element_type=wide)
+    products = jnp.einsum("bkrd,bksd->bkrs", rows, keys.swapaxes(1, 2), preferred_element_type=wide)
     return products.reshape(batch, heads, time, keys.shape[1])
 
 
 def mixture(parts: jax.Array, values: jax.Array) -> jax.Array:
     """Sums of values, `(batch, heads, time, width)`, of the precision of the parts."""
     batch, heads, time, memory = parts.shape
-    kv_heads, width = values.shape[2:]
-    groups = parts.astype(values.dtype).reshape(batch, kv_heads, heads // kv_heads, time, memory)
-    mixed = jnp.einsum("bkgts,bksd->bkgtd", groups, values.swapaxes(1, 2), preferred_element_type=parts.dtype)
-    return mixed.reshape(batch, heads, time, width)
+    rows = parts.astype(values.dtype).reshape(batch, values.shape[2], -1, memory)
+    mixed = jnp.einsum("bkrs,bksd->bkrd", rows, values.swapaxes(1, 2), preferred_element_type=parts.dtype)
+    return mixed.reshape(batch, heads, time, values.shape[3])
 
 
 def divided(mixed: jax.Array, total: jax.Array, dtype: Any) -> jax.Array:

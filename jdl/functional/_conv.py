@@ -124,7 +124,7 @@ def form(size: Sizes, window: Sizes, stride: Sizes, pads: Pads, dilation: Sizes,
         return by_phases(plain, turned, y, size, stride, pads, dilation)
 
     def to_kernel_by_products(x, y):
-        if _patch_products.fits(window, stride):
+        if _patch_products.gradient_pays(window, stride):
             return _patch_products.kernel_gradient(x, y, window, stride, pads, dilation)
         # A convolution in which channels are the batch, the batch is the channels, and `y` is the kernel.
         reach = [(o - 1) * s + d * (w - 1) + 1 for o, s, d, w in zip(y.shape[1:-1], stride, dilation, window)]

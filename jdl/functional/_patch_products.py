@@ -73,6 +73,11 @@ def pays(kernel: jax.Array, stride: Sizes) -> bool:
     return fits(tuple(window), stride) and not in_place and channels >= _CHANNELS and features >= _FEATURES
 
 
+def gradient_pays(window: Sizes, stride: Sizes) -> bool:
+    """Whether `kernel_gradient` is faster than a convolution with `y`, which reads long patches of a single axis where they are."""
+    return fits(window, stride) and (len(window) > 1 or window[0] <= 4 * stride[0])
+
+
 def fits(window: Sizes, stride: Sizes) -> bool:
     """Whether such patches are made of few slices."""
     return min(_slices(window, stride)) <= _SLICES
