@@ -84,12 +84,8 @@ def attention(
     Source: Vaswani et al., "Attention Is All You Need", https://arxiv.org/abs/1706.03762; normalised queries and keys: Henry et
     al., "Query-Key Normalization for Transformers", https://arxiv.org/abs/2010.04245.
     """
-    groups = heads if kv_heads is None else kv_heads
-    given = {"width": width, "features": features, "window": window}
-    _check.positive("attention", heads=heads, kv_heads=groups, **{name: size for name, size in given.items() if size is not None})
+    groups = _groups(heads, kv_heads, width=width, features=features, window=window)
     _check.within("attention", 0, 1, rate=rate)
-    if heads % groups:
-        raise ValueError(f"attention: heads must be a multiple of kv_heads, got {heads} and {groups}")
     options = {"causal": causal, "window": window, "soft_cap": soft_cap, "return_weights": return_weights, "backend": backend}
     projection = functools.partial(dense, bias=bias, kernel_init=kernel_init, bias_init=bias_init)
 
@@ -109,16 +105,14 @@ def attention(
             if memory is not None and cache is not None:
                 raise ValueError("attention: a cache holds what x itself was, so it can't be given with a memory")
             source = x if memory is None else sequences("attention", memory)
-            query, keys, values = _projected(net, x, source, width, normalised=qk_norm is not None)
             positions = _positions(x, cache) if positions is None else positions
             places = positions if memory is None else _positions(memory)
-            if rope is not None:
-                query, keys = rope(query, positions), rope(keys, places)
+            query, keys, values = _projected(net, x, source, width, normalised=qk_norm is not None)
+            query, keys = (query, keys) if rope is None else (rope(query, positions), rope(keys, places))
             if cache is not None:
                 (keys, values, places), cache = functional.extend_cache(cache, keys, values, lengths=lengths, window=window)
             if position_bias is not None:
-                distance = net.position_bias(positions, places)
-                bias = distance if bias is None else bias + distance
+                bias = net.position_bias(positions, places) + (0 if bias is None else bias)
             mixed = net.attend(query, keys, values, mask=mask, bias=bias, positions=(positions, places))
             mixed, *weights = mixed if return_weights else (mixed,)
             return net.out(mixed.reshape(*x.shape[:2], -1)), cache, *weights
@@ -127,11 +121,26 @@ def attention(
 
     def choose(x: Any, memory: Any = None, **named: Any) -> Layer:
         x = sequences("attention", x)
-        if width is None and x.shape[-1] % heads:
-            raise ValueError(f"attention: {heads} heads don't divide the features of {_check.describe(x)}; give their width")
-        return sized(x.shape[-1] // heads if width is None else width, x.shape[-1] if features is None else features)
+        return sized(width or _width(x, heads), x.shape[-1] if features is None else features)
 
     return fitted(choose)
+
+
+def _groups(heads: int, kv_heads: int | None, **sizes: int | None) -> int:
+    """How many heads keys and values have; raises unless they divide those of queries, and all sizes are positive."""
+    groups = heads if kv_heads is None else kv_heads
+    given = {name: size for name, size in sizes.items() if size is not None}
+    _check.positive("attention", heads=heads, kv_heads=groups, **given)
+    if heads % groups:
+        raise ValueError(f"attention: heads must be a multiple of kv_heads, got {heads} and {groups}")
+    return groups
+
+
+def _width(x: jax.Array, heads: int) -> int:
+    """That of a head, if they share the features of `x`."""
+    if x.shape[-1] % heads:
+        raise ValueError(f"attention: {heads} heads don't divide the features of {_check.describe(x)}; give their width")
+    return x.shape[-1] // heads
 
 
 def _projected(net: Any, x: Any, source: Any, width: int, *, normalised: bool) -> tuple[jax.Array, jax.Array, jax.Array]:

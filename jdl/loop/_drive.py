@@ -75,6 +75,13 @@ def drive(
         compile_seconds = time.perf_counter() - start
 
         tell = functools.partial(_tell, callbacks, checkpoints, journey, folder)
+
+        def save(when: Callable[[Journey], bool]) -> None:
+            with watched(f"saving step {journey.step}"):
+                saved = when(journey)
+            if saved:
+                tell("checkpoint")
+
         tell("start")
         journey.start(lowered.zeros)
         pace = _Pace()
@@ -90,18 +97,12 @@ def drive(
                 bar.show(len(journey.records), journey.records[-1])
                 write(journey.records[-1])
                 tell("epoch")
-            with watched(f"saving step {journey.step}"):
-                saved = checkpoints.after_chunk(journey)
-            if saved:
-                tell("checkpoint")
+            save(checkpoints.after_chunk)
         result = journey.train_state, history(journey.records) | {"compile_seconds": np.array(compile_seconds)}
-        with _carries(result), watched(f"saving step {journey.step}"):
-            saved = checkpoints.last(journey)
-        if saved:
-            tell("checkpoint")
-        if folder is not None and compiled and first():
-            write_end(folder, lowered, compile_seconds)
         with _carries(result):
+            save(checkpoints.last)
+            if folder is not None and compiled and first():
+                write_end(folder, lowered, compile_seconds)
             tell("end")
         if number := stopped():
             stop(number, f"fit: stopped, {checkpoints.whereabouts(journey)}; the same call goes on from there")
