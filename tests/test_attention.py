@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tolerances import assert_close
 
-from jdl import functional
+from jdl import functional, models
 from jdl import layers as L
 from jdl.functional import _attention_chunks
 
@@ -336,3 +336,12 @@ def test_a_cache_is_of_x_itself(rng):
     layer, x = L.attention(2), np.ones((2, 3, 8), "float32")
     with pytest.raises(ValueError, match="can't be given with a memory"):
         layer.apply(made(layer, rng, x), {}, x, x, cache=functional.attention_cache(2, 4, 2, 4))
+
+
+def test_a_memory_is_attended_to_or_refused(key):
+    x, cross = np.ones((2, 3, 8), "float32"), L.transformer_block(L.attention(2, causal=True), L.mlp([8]), cross=L.attention(2))
+    with pytest.raises(ValueError, match="a block with attention to a memory needs a memory; give it one, or leave cross out"):
+        cross.init(key, x)
+    plain = L.transformer_block(L.attention(2, causal=True), L.mlp([8]))
+    with pytest.raises(ValueError, match=r"a block without attention to a memory takes no memory; build it with cross=attention\("):
+        models.transformer_decoder(2, plain, head=None).init(key, x, x)

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jdl
-from jdl import debug, losses, train
+from jdl import debug, functional, losses, train
 from jdl import layers as L
 from jdl.loop._batch_size import _planned
 
@@ -55,6 +55,72 @@ def test_it_begins_in_a_layer(name):
     assert causes(report)[0].startswith(f"begins in {expected}"), report.cause
     places = [row.place for row in report.rows]
     assert places.index(expected.split(":")[0]) == 0
+
+
+def embedded(ids):
+    return functional.embedding(ids, jnp.ones((5, 3))).sum(-1)
+
+
+MESH = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+SPLIT = jax.sharding.PartitionSpec("data")
+
+
+@pytest.mark.parametrize(
+    "transformed",
+    [
+        embedded,
+        jax.jit(embedded),
+        jax.checkpoint(embedded),
+        lambda ids: jax.lax.scan(lambda total, ids: (total + embedded(ids).sum(), None), 0.0, ids)[0],
+        lambda ids: jax.grad(lambda scale: (scale * embedded(ids)).sum())(1.0),
+        jax.shard_map(embedded, mesh=MESH, in_specs=SPLIT, out_specs=SPLIT),
+    ],
+    ids=["alone", "jit", "checkpoint", "scan", "grad", "shard_map"],
+)
+def test_values_on_the_device_are_checked(transformed):
+    right, wrong = jnp.array([[0, 1], [2, 4]]), jnp.array([[0, 1], [2, 7]])
+    transformed(jnp.abs(right))  # traced once without checks, which must not be what is run with them
+    checked = debug.checked(transformed)
+    np.testing.assert_array_equal(checked(right), transformed(right))
+    with pytest.raises(ValueError, match=r"embedding: ids must lie in 0\.\.4, found 7 at index \[([01], )?1\]$"):
+        checked(wrong)
+
+
+def test_nothing_is_checked_on_the_device_otherwise():
+    ids = jnp.array([[0, 1], [2, 7]])
+    assert "check" not in str(jax.make_jaxpr(embedded)(ids))
+    with pytest.raises(ValueError, match="found 7"):
+        debug.checked(jax.jit(embedded))(ids)
+    assert jnp.isnan(jax.jit(embedded)(ids)).sum() == 1
+
+
+def test_what_only_the_device_sees():
+    """What the host would say of a rate, a length, a full cache, a label in a step of training, is said."""
+    x, cache = jnp.ones((2, 3, 4)), functional.attention_cache(2, 4, 1, 2)
+    rows = jnp.ones((2, 3, 1, 2))
+
+    def twice(x):
+        once = functional.extend_cache(cache, x, x)[1]
+        return functional.extend_cache(once, x, x)
+
+    step = train.step(train.objective(L.dense(3), losses.cross_entropy), optax.sgd(0.1))
+    batch = np.ones((2, 4), np.float32), np.array([0, 3])
+    mistakes = {
+        "dropout: rate must be in [0, 1], found 1.5": (lambda rate: functional.dropout(jax.random.key(0), x, rate), 1.5),
+        "rnn: lengths must lie in 0..3, found 4 at index [1]": (
+            lambda lengths: functional.rnn(x, jnp.ones((4, 4)), jnp.ones((4, 4)), lengths=lengths),
+            np.array([3, 4]),
+        ),
+        "extend_cache: the cache holds 4 positions, found 6 at index [0]": (twice, rows),
+        "cross_entropy: labels must lie in 0..2, found 3 at index [1]": (
+            lambda batch: step.update(step.init(jax.random.key(0), batch), batch),
+            batch,
+        ),
+    }
+    for message, (function, given) in mistakes.items():
+        with pytest.raises(ValueError) as caught:
+            debug.checked(function)(given)
+        assert str(caught.value) == message
 
 
 def test_it_goes_on_backward():

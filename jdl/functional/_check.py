@@ -1,4 +1,7 @@
-"""What a function says about an input it can't take. Shapes and dtypes are known while tracing, so none of this costs run time."""
+"""What a function says about an input it can't take. Shapes and dtypes are known while tracing, so none of this costs run time.
+
+Values are looked at where the host can see them. Those that are being traced are checked on the device where `on_device` is set.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,6 +11,9 @@ import jax
 import jax.core
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import checkify
+
+on_device = jax.make_user_context(default_value=False)  # `debug.checked` sets it
 
 
 def describe(x: Any) -> str:
@@ -74,15 +80,18 @@ def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
 
 
 def within(name: str, low: float, high: float, /, **values: Any) -> None:
-    """Raises ValueError unless each number lies in [low, high]; values that are being traced are not looked at."""
+    """Raises ValueError unless each number lies in [low, high], where the host can see it."""
+    bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
     for key, value in values.items():
-        if not isinstance(value, jax.core.Tracer) and not np.all((low <= np.asarray(value)) & (np.asarray(value) <= high)):
-            bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
+        outside = lambda value: ~((low <= value) & (value <= high))
+        if isinstance(value, jax.core.Tracer):
+            _report_on_device(name, f"{key} must be {bounds}", value, outside)
+        elif np.any(outside(np.asarray(value))):
             raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
 def above_zero(name: str, /, **values: Any) -> None:
-    """Raises ValueError unless each number is above 0; values that are being traced are not looked at."""
+    """Raises ValueError unless each number is above 0, where the host can see it."""
     within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
 
 
@@ -113,11 +122,25 @@ def seen(values: Any) -> bool:
     return not isinstance(values, jax.core.Tracer | jax.ShapeDtypeStruct) and getattr(values, "is_fully_addressable", True)
 
 
-def report(name: str, rule: str, values: Any, wrong: Callable[[np.ndarray], np.ndarray]) -> None:
+def report(name: str, rule: str, values: Any, wrong: Callable[[Any], Any]) -> None:
     """Raises ValueError naming the first entry that is `wrong`, where the host can see the values."""
+    if isinstance(values, jax.core.Tracer):
+        _report_on_device(name, rule, values, wrong)
     if not seen(values):
         return
     values = np.asarray(values)
     if len(bad := np.argwhere(wrong(values))):
         where = tuple(int(i) for i in bad[0])
         raise ValueError(f"{name}: {rule}, found {values[where]}" + (f" at index {list(where)}" if where else ""))
+
+
+def _report_on_device(name: str, rule: str, values: jax.Array, wrong: Callable[[Any], Any]) -> None:
+    """The same for what is being traced, by a check in the program, if such are asked for."""
+    if not on_device.value or not values.size:
+        return
+    bad = wrong(values)
+    first = jnp.argmax(bad)
+    where: dict[str, Any] = {f"axis{axis}": i for axis, i in enumerate(jnp.unravel_index(first, values.shape))}
+    at = f" at index [{', '.join(f'{{{axis}}}' for axis in where)}]" if where else ""
+    rule = f"{name}: {rule}".replace("{", "{{").replace("}", "}}")
+    checkify.check(~bad.any(), rule + ", found {found}" + at, found=values.reshape(-1)[first], **where)

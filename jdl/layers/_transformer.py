@@ -75,6 +75,11 @@ def transformer_block(
     def block(
         net, x, memory=None, *, mask=None, memory_mask=None, mlp_mask=None, bias=None, positions=None, lengths=None, cache=None
     ):
+        if (memory is None) != (cross is None):
+            mend = "give it one, or leave cross out" if memory is None else "build it with cross=attention(heads)"
+            needs = "needs a memory" if memory is None else "takes no memory"
+            raise ValueError(f"transformer_block: a block with{'out' * (cross is None)} attention to a memory {needs}; {mend}")
+
         def attend(x):
             nonlocal cache
             y, cache = net.attention(x, mask=mask, bias=bias, positions=positions, lengths=lengths, cache=cache)[:2]

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.core
 import jax.numpy as jnp
-import numpy as np
 
 from jdl.functional import _check, _lengths
 from jdl.functional._numbers import widen
@@ -184,10 +183,9 @@ def _checked(name: str, logits: jax.Array, labels: Any, logit_lengths: Any, labe
     count = _lengths.given(name, "label_lengths", label_lengths, labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"{name}: labels must be integers, got {_check.describe(labels)}")
-    if not isinstance(count, jax.core.Tracer):
-        counted = np.arange(labels.shape[1]) < np.expand_dims(np.asarray(count), 1)
-        rule = f"labels must lie in 0..{classes - 1} and not be the blank, {blank}"
-        _check.report(name, rule, labels, lambda labels: counted & _wrong(labels, classes, blank))
+    rule = f"labels must lie in 0..{classes - 1} and not be the blank, {blank}"
+    counted = jnp.where(_lengths.inside(count, labels.shape[1]), labels, int(blank == 0))
+    _check.report(name, rule, counted, lambda labels: _wrong(labels, classes, blank))
     return frames, count
 
 
