@@ -383,3 +383,84 @@ def test_a_cache_too_small_is_found_before_anything_runs(search):
     with pytest.raises(ValueError, match="the cache holds 9 positions, keys are float32") as caught:
         search(step, caches(2, 9), PROMPT, steps=9)
     assert f"{search.__name__}: a prompt of 2 and 9 steps take 10 positions" in caught.value.__notes__
+
+
+def carried(params, x, carry):
+    """A linear decoder that is easy to follow: it says a mix of its input and what it kept."""
+    carry = params["keep"] * carry + x[:, 0] @ params["kernel"]
+    return jnp.expand_dims(jnp.tanh(carry), 1), carry
+
+
+def unrolled(params, x, targets=None, **named):
+    return generation.unroll(functools.partial(carried, params), np.zeros((3, 2), np.float32), x, targets=targets, **named)
+
+
+@pytest.fixture
+def decoder(rng):
+    normal = lambda *shape: rng.normal(size=shape).astype("float32")
+    return {"keep": normal(1, 2), "kernel": normal(2, 2)}, normal(3, 1, 2), normal(3, 4, 2)
+
+
+def test_unrolled_freely_a_decoder_hears_itself(decoder):
+    params, x, _ = decoder
+    y, carry = jax.jit(functools.partial(unrolled, steps=4))(params, x)
+    own, kept = x, np.zeros((3, 2))
+    for i in range(4):
+        own, kept = carried(params, own, kept)
+        np.testing.assert_allclose(y[:, i], own[:, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(carry, kept, rtol=1e-5, atol=1e-6)
+
+
+def test_with_teacher_forcing_it_hears_targets(decoder):
+    """As the layer does on a sequence; and gradients are those of the layer."""
+    layer, (_, x, targets) = L.recurrent(L.gru_cell(2)), decoder
+    params, state = layer.init(jax.random.key(0), x)
+    heard = np.concatenate([x, targets[:, :-1]], 1)
+
+    def whole(params):
+        return layer.apply(params, state, heard)[0][0]
+
+    def stepwise(params):
+        step = lambda x, carry: layer.apply(params, state, x, carry=carry)[0]
+        return generation.unroll(step, jnp.zeros((3, 2)), x, targets=targets)[0]
+
+    (y, back), (reference, back_of_reference) = (jax.vjp(function, params) for function in (stepwise, whole))
+    assert_close((y, back(jnp.sin(y))), (reference, back_of_reference(jnp.sin(y))))
+
+
+def test_between_the_two_each_step_of_each_sample_is_drawn(decoder, key):
+    params, x, targets = decoder
+    keys, rates = jax.random.split(key, 300), jnp.full(300, 0.25).at[:2].set(jnp.array([0.0, 1.0]))
+    y = jax.jit(jax.vmap(lambda key, forcing: unrolled(params, x, targets, key=key, forcing=forcing)[0]))(keys, rates)
+    free, forced = unrolled(params, x, steps=4)[0], unrolled(params, x, targets)[0]
+    assert_close((y[0], y[1]), (free, forced))
+    heard = np.isclose(y[2:, :, 1], forced[:, 1], atol=1e-6).all(-1)  # the second output tells what was heard after the first
+    np.testing.assert_array_equal(heard, ~np.isclose(y[2:, :, 1], free[:, 1], atol=1e-6).all(-1))
+    np.testing.assert_allclose(heard.mean(), 0.25, atol=5 * np.sqrt(0.25 * 0.75 / heard.size))
+    assert 0 < heard.all(1).mean() < 0.1  # samples differ
+
+
+def test_tokens_are_fed_by_what_is_likeliest():
+    step = lambda tokens, cache: (jax.nn.one_hot(tokens + 1, 10), cache)
+    y, _ = generation.unroll(step, (), jnp.array([[2], [5]]), steps=3, feed=lambda y: y.argmax(-1))
+    assert y.argmax(-1).tolist() == [[3, 4, 5], [6, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({}, ValueError, "needs steps, or targets"),
+        ({"steps": 0}, ValueError, "steps must be a positive integer"),
+        ({"x": np.ones((3, 2))}, ValueError, r"x must be \(batch, 1, ...\), got float32\[3, 2\]"),
+        ({"targets": np.ones((3, 4, 1))}, ValueError, r"targets must be \[3, steps, 2\], got float64\[3, 4, 1\]"),
+        ({"targets": np.ones((3, 4, 2)), "steps": 5}, ValueError, r"targets must be \[3, 5, 2\], got float64\[3, 4, 2\]"),
+        ({"targets": np.ones((3, 4, 2)), "forcing": 0.5}, ValueError, "needs a key"),
+        ({"targets": np.ones((3, 4, 2)), "forcing": 1.5}, ValueError, r"forcing must be in \[0, 1\], got 1.5"),
+        ({"targets": np.ones((3, 4, 2)), "forcing": 0.5, "key": 3}, TypeError, "key must be a typed key"),
+        ({"steps": 2, "feed": lambda y: y[..., 0]}, ValueError, r"feed must make float32\[3, 1, 2\] of float32\[3, 1, 2\], got"),
+    ],
+)
+def test_what_unroll_refuses(given, error, message):
+    params = {"keep": np.ones((1, 2), np.float32), "kernel": np.ones((2, 2), np.float32)}
+    with pytest.raises(error, match=message):
+        unrolled(params, **{"x": np.ones((3, 1, 2), np.float32)} | given)

@@ -9,3 +9,4 @@ from jdl.generation._filters import top_p as top_p
 from jdl.generation._generate import Generated as Generated
 from jdl.generation._generate import generate as generate
 from jdl.generation._prompts import pad_prompts as pad_prompts
+from jdl.generation._unroll import unroll as unroll

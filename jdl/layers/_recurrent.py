@@ -71,16 +71,7 @@ def recurrent(
       >>> for piece in (x[:, :3], x[:, 3:]):
       ...     (y, carry), _ = layer.apply(params, state, piece, carry=jax.lax.stop_gradient(carry))
 
-      A decoder that runs freely, with what it says as its next input; teacher forcing is the layer on the targets, a step late.
-
-      >>> decoder = L.recurrent(L.rnn_cell(3, bias=False))
-      >>> params, state = {"kernel": jnp.eye(3), "recurrent_kernel": jnp.eye(3)}, {}
-      >>> def step(now, _):
-      ...     y, carry = now
-      ...     now, _ = decoder.apply(params, state, y, carry=carry)
-      ...     return now, now[0][:, 0]
-      >>> jax.lax.scan(step, (x[:, :1], jnp.zeros((2, 3))), length=5)[1].shape
-      (5, 2, 3)
+      `generation.unroll` runs it as a decoder, on what it said, or on what it should have said.
 
     Source: dropout: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks",
     https://arxiv.org/abs/1512.05287; zoneout: Krueger et al., "Zoneout", https://arxiv.org/abs/1606.01305.
