@@ -77,6 +77,14 @@ def lru_step(x, h, p):
     return h, (h @ (out_real + 1j * out_imaginary)).real + p["skip"] * x
 
 
+def selective_ssm_step(x, h, p):
+    step = np.log1p(np.exp(x @ p["step_kernel"] @ p["step_out_kernel"] + p["step_bias"]))
+    h, let_in = h.copy(), x @ p["kernel"]
+    for b, d, n in np.ndindex(*h.shape):
+        h[b, d, n] = np.exp(-step[b, d] * np.exp(p["log_decay"][d, n])) * h[b, d, n] + step[b, d] * let_in[b, n] * x[b, d]
+    return h, np.einsum("bdn,bn->bd", h, x @ p["out_kernel"]) + p["skip"] * x
+
+
 def convolved(x, kernel):
     """A convolution over one axis with a window of 3, of the same size."""
     x = np.pad(x, ((0, 0), (1, 1), (0, 0)))
@@ -89,6 +97,8 @@ def kernels(gates, outputs=FEATURES):
 
 NORM = {"kernel_scale": (8,), "recurrent_scale": (8,), "memory_scale": (2,), "memory_bias": (2,)}
 LRU = {"kernel": (IN, 4), "out_kernel": (4, IN), "skip": (IN,)} | {f"log_{name}": (2,) for name in ("decay", "phase", "scale")}
+SSM = dict.fromkeys(("kernel", "out_kernel", "log_decay"), (IN, 2)) | dict.fromkeys(("step_bias", "skip"), (IN,))
+SSM |= {"step_kernel": (IN, 1), "step_out_kernel": (1, IN)}
 CONV = {"kernel": (3, IN, 8), "recurrent_kernel": (3, FEATURES, 8), "bias": (8,), "peephole": (5, 6)}
 TWO = lambda step, **options: lambda x, carry, p: (lambda new: (new, new[0]))(step(x, *carry, p, **options))
 ONE = lambda step, **options: lambda x, carry, p: (step(x, carry, p, **options),) * 2
@@ -127,6 +137,7 @@ LOOPS = {
     "mgu": (functional.mgu, kernels(2), H, ONE(mgu_step)),
     "min_gru": (functional.min_gru, {"kernel": (IN, 4), "bias": (4,)}, H, ONE(min_gru_step)),
     "lru": (functional.lru, LRU, H, lru_step),
+    "selective_ssm": (functional.selective_ssm, SSM, [(BATCH, IN, 2)], selective_ssm_step),
     "conv_lstm": (functional.conv_lstm, CONV, [(BATCH, 5, 2)] * 2, TWO(lstm_step, product=convolved)),
 }
 
@@ -332,6 +343,12 @@ def test_params_at_first(key):
     assert 0.5 <= size.min() < 0.55 and 0.88 < size.max() <= 0.9001
     assert 0 < np.exp(params["log_phase"]).max() <= 1
     np.testing.assert_allclose(np.exp(2 * params["log_scale"]), 1 - size**2, rtol=1e-4)
+    params, _ = jax.jit(L.recurrent(L.selective_ssm_cell(4)).init)(jax.random.clone(key), np.ones((1, 2, 500), "float32"))
+    params = jax.tree.map(np.asarray, params)
+    steps, spread = np.log1p(np.exp(params["step_bias"])), params["step_out_kernel"]
+    assert 0.001 <= steps.min() < 0.0015 and 0.07 < steps.max() <= 0.1001
+    assert spread.shape == (32, 500) and 0.95 < abs(spread).max() * np.sqrt(32) <= 1
+    np.testing.assert_allclose(np.exp(params["log_decay"]), np.tile(np.arange(1, 5), (500, 1)), rtol=1e-6)
     shapes, _ = jax.eval_shape(L.recurrent(L.conv_lstm_cell(4, (3, 2, 1))).init, key, jnp.ones((1, 2, 5, 5, 5, 3)))
     assert shapes["recurrent_kernel"].shape == (3, 2, 1, 4, 16)
 
@@ -392,6 +409,13 @@ lstm = functools.partial(functional.lstm, X, KERNEL, RECURRENT)
         (lambda: L.recurrent(L.lru_cell(3), rate=0.1), ValueError, "lru: a linear recurrence has no steps"),
         (lambda: L.lstm_cell(0), ValueError, "features must be a positive integer"),
         (lambda: L.lru_cell(3, radius=(0.9, 0.5)), ValueError, r"radius must be in \[0.9, 1\]"),
+        (lambda: L.selective_ssm_cell(rank=0), ValueError, "rank must be a positive integer"),
+        (lambda: L.selective_ssm_cell(step=(0.0, 0.1)), ValueError, "selective_ssm_cell: step must be at least"),
+        (
+            lambda: L.selective_ssm_cell(step=(0.2, 0.1)),
+            ValueError,
+            "the smallest step must be at most the largest, got 0.2 and 0.1",
+        ),
         (lambda: L.recurrent_stack(), ValueError, "there must be a layer"),
         (lambda: initializers.forget_bias()(jax.random.key(0), (6,)), ValueError, r"\(4 \* features,\), got \(6,\)"),
     ],

@@ -122,6 +122,7 @@ from jdl.functional._segment import segment_mean as segment_mean
 from jdl.functional._segment import segment_min as segment_min
 from jdl.functional._segment import segment_softmax as segment_softmax
 from jdl.functional._segment import segment_sum as segment_sum
+from jdl.functional._selective_ssm import selective_ssm as selective_ssm
 from jdl.functional._shrink import hard_shrink as hard_shrink
 from jdl.functional._shrink import soft_shrink as soft_shrink
 from jdl.functional._shrink import tanh_shrink as tanh_shrink

@@ -138,6 +138,7 @@ from jdl.layers._resize import upsample as upsample
 from jdl.layers._rezero import rezero as rezero
 from jdl.layers._roi_align import roi_align as roi_align
 from jdl.layers._running import recompute_statistics as recompute_statistics
+from jdl.layers._selective_ssm import selective_ssm_cell as selective_ssm_cell
 from jdl.layers._set_attention_pool import set_attention_pool as set_attention_pool
 from jdl.layers._shuffle import channel_shuffle as channel_shuffle
 from jdl.layers._shuffle import pixel_shuffle as pixel_shuffle

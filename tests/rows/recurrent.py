@@ -43,6 +43,12 @@ ROWS = (
         misfits=((OTHER[0], r"lru: kernel must be \[12, 6\]"),),
     ),
     row(
+        "selective_ssm",
+        lambda: L.selective_ssm_cell(3, rank=2, step=(0.1, 1.0)),
+        wrong=(RANK, INTEGERS),
+        misfits=((OTHER[0], r"selective_ssm: kernel must be \[12, 3\]"),),
+    ),
+    row(
         "conv_lstm",
         lambda: L.conv_lstm_cell(2, 3, peephole=True),
         (array(4, 3, 4, 3, 2),),
