@@ -46,10 +46,9 @@ def drive(
     config: Mapping[str, Any] | None = None,
 ) -> tuple[TrainState, History]:
     """What `fit` says that it does; `prepare(train_state, data)` lowers its programs, `config` goes into the folder."""
-    feed = fed(data, epochs)
     folder = None if folder is None else Path(folder)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(feed)
+        feed = stack.enter_context(fed(data, epochs))
         saves = folder is not None and checkpoint is not None
         caught = stack.enter_context(caught_signals(active=saves))
         checkpoints = stack.enter_context(opened(folder, checkpoint))
@@ -75,26 +74,12 @@ def drive(
         compile_seconds = time.perf_counter() - start
 
         tell = functools.partial(_tell, callbacks, checkpoints, journey, folder)
-
-        def save(when: Callable[[Journey], bool]) -> None:
-            with watched(f"saving step {journey.step}"):
-                saved = when(journey)
-            if saved:
-                tell("checkpoint")
-
+        save = functools.partial(_save, journey, watched, tell)
         tell("start")
         journey.start(lowered.zeros)
         pace = _Pace()
         while compiled and more():
-            advance, measure = compiled
-            with watched(f"a chunk of steps from step {journey.step}"):
-                _chunk(advance, journey, feed, pace, checkpoints.limit(journey.step))
-            if not journey.epoch_is_over:
-                bar.show(len(journey.records) + journey.position / feed.size)
-            else:
-                with watched(f"evaluation after step {journey.step}"):
-                    journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
-                bar.show(len(journey.records), journey.records[-1])
+            if _epoch_ended(compiled, journey, feed, pace, checkpoints.limit(journey.step), bar, watched):
                 write(journey.records[-1])
                 tell("epoch")
             save(checkpoints.after_chunk)
@@ -176,6 +161,14 @@ def _called(callbacks: Sequence[Callback], journey: Journey, folder: Path | None
     return None
 
 
+def _save(journey: Journey, watched: Callable, tell: Callable[[str], None], when: Callable[[Journey], bool]) -> None:
+    """Saves, if `when` does, and tells the callbacks."""
+    with watched(f"saving step {journey.step}"):
+        saved = when(journey)
+    if saved:
+        tell("checkpoint")
+
+
 @dataclasses.dataclass
 class _Pace:
     """How many steps take about a second, learnt from chunk to chunk."""
@@ -184,6 +177,22 @@ class _Pace:
 
     def learn(self, steps: int, seconds: float) -> None:
         self.limit = max(1, min(10 * self.limit, int(steps * _CHUNK / seconds)))
+
+
+def _epoch_ended(
+    compiled: Any, journey: Journey, feed: Feed, pace: _Pace, most: int, bar: Progress, watched: Callable[[str], Any]
+) -> bool:
+    """Advances by some steps; says whether that ended an epoch, whose record is made then."""
+    advance, measure = compiled
+    with watched(f"a chunk of steps from step {journey.step}"):
+        _chunk(advance, journey, feed, pace, most)
+    if not journey.epoch_is_over:
+        bar.show(len(journey.records) + journey.position / feed.size)
+        return False
+    with watched(f"evaluation after step {journey.step}"):
+        journey.finish_epoch(jax.tree.map(fetched, measure(journey.train_state)))
+    bar.show(len(journey.records), journey.records[-1])
+    return True
 
 
 def _chunk(advance: Callable, journey: Journey, feed: Feed, pace: _Pace, most: int) -> None:
