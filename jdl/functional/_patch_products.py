@@ -75,7 +75,7 @@ def pays(kernel: jax.Array, stride: Sizes) -> bool:
 
 def gradient_pays(window: Sizes, stride: Sizes) -> bool:
     """Whether `kernel_gradient` is faster than a convolution with `y`, which reads long patches of a single axis where they are."""
-    return fits(window, stride) and (len(window) > 1 or window[0] <= 4 * stride[0])
+    return fits(window, stride) and not (len(window) == 1 and window[0] > 4 * stride[0])
 
 
 def fits(window: Sizes, stride: Sizes) -> bool:
