@@ -124,20 +124,39 @@ def test_what_is_masked_has_no_influence(headed):
 
 
 def test_padding_changes_nothing(rng):
-    """A sequence that is padded for a batch gives what it gives alone, and the same gradient of params."""
+    """A sequence that is padded for a batch gives what it gives alone, and the same gradients, which are zero at the padding."""
     layer = L.transformer_block(L.attention(2), L.mlp([12, 8]))
-    x = rng.normal(size=(2, 5, 8)).astype("float32")
-    params = made(layer, rng, x)
+    x = rng.normal(size=(2, 5, 8))
 
     @jax.jit
-    @functools.partial(jax.value_and_grad, has_aux=True)
-    def gradient(params, x, mask):
+    @functools.partial(jax.value_and_grad, argnums=(0, 1), has_aux=True)
+    def both(params, x, mask):
         y = layer.apply(params, {}, x, mask=mask)[0][0][-1, :2]
         return jnp.sin(y).sum(), y
 
-    together = gradient(params, x, np.arange(5).reshape(1, -1) < np.array([[5], [2]]))
-    alone = gradient(params, x[1:, :2], np.ones((1, 2), bool))
-    chex.assert_trees_all_close(together, alone, rtol=1e-4, atol=1e-5)
+    with jax.enable_x64(True):
+        params = made(layer, rng, x)
+        together = both(params, x, np.arange(5).reshape(1, -1) < np.array([[5], [2]]))
+        alone = both(params, x[1:, :2], np.ones((1, 2), bool))
+    (value, (gradient, dx)), alone = jax.tree.map(np.asarray, (together, alone))
+    assert dx.dtype == "float64"
+    chex.assert_trees_all_close((value, (gradient, dx[1:, :2])), alone, rtol=1e-12, atol=1e-12)
+    assert (dx[0] == 0).all() and (dx[1, 2:] == 0).all() and (dx[1, :2] != 0).all()
+
+
+def test_a_parallel_block_is_its_formula(rng):
+    """`x + attention(norm(x)) + mlp(norm(x))`, in NumPy."""
+    block = L.transformer_block(L.attention(2), L.mlp([12, 8]), order="parallel")
+    x = rng.normal(size=(2, 5, 8)).astype("float32")
+    params = made(block, rng, x)
+    dense = lambda x, own: x @ own["kernel"] + own["bias"]
+    norm, projections, (up, down) = params["attention_norm"], params["attention"], (params["mlp"][name] for name in "01")
+    normed = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * norm["scale"] + norm["bias"]
+    query, keys, values = (dense(normed, projections[name]).reshape(2, 5, 2, 4) for name in ("query", "key", "value"))
+    parts = np.exp(np.einsum("bthd,bshd->bhts", query, keys) / 2)
+    mixed = np.einsum("bhts,bshd->bthd", parts / parts.sum(-1, keepdims=True), values).reshape(x.shape)
+    (y, _), _ = jax.jit(block.apply)(params, {}, x)
+    assert_close(y, x + dense(mixed, projections["out"]) + dense(np.maximum(dense(normed, up), 0), down))
 
 
 def test_dropped_weights(headed, key):
@@ -233,6 +252,33 @@ def test_rope_turns_by_the_formula():
     turned, second = turn(pair, pairs)
     np.testing.assert_allclose(turned, [math.cos(3), math.sin(3)], rtol=1e-6)
     np.testing.assert_allclose(second, [0, math.cos(0.03), 0, math.sin(0.03)], rtol=1e-6)
+
+
+def test_frequencies_of_rope_are_those_of_the_papers():
+    """For sequences four times as long as in training: all divided by that, of a larger base, and by parts."""
+    pairs, base, longer, trained = 32, 10_000.0, 4.0, 512
+
+    def by_parts(rate):  # in the paper's words
+        wavelength = 2 * math.pi / rate
+        turns = trained / wavelength
+        gamma = 0 if turns < 1 else 1 if turns > 32 else (turns - 1) / (32 - 1)
+        return gamma, (1 - gamma) * rate / longer + gamma * rate
+
+    rates = [base ** (-2 * pair / (2 * pairs)) for pair in range(pairs)]
+    gammas, ramp = zip(*map(by_parts, rates))
+    assert gammas[0] == 1 and gammas[-1] == 0 and sum(0 < gamma < 1 for gamma in gammas) > 5
+    larger = base * longer ** (2 * pairs / (2 * pairs - 2))
+    cases = [
+        ({}, rates),
+        ({"interpolate": longer}, [rate / longer for rate in rates]),
+        ({"base": larger}, [rate * longer ** (-pair / (pairs - 1)) for pair, rate in enumerate(rates)]),
+        ({"interpolate": longer, "original_length": trained}, ramp),
+    ]
+    x, place = np.repeat(np.array([1, 0], "float32"), pairs).reshape(1, 1, 1, -1), np.array([[1]])
+    turned = jax.jit(lambda x, place: [functional.rope(x, place, **options).ravel() for options, _ in cases])(x, place)
+    for (options, expected), found in zip(cases, turned, strict=True):
+        cos, sin = np.split(np.asarray(found), 2)
+        np.testing.assert_allclose(np.arctan2(sin, cos), expected, rtol=1e-5, err_msg=f"{options}")
 
 
 def test_slopes_of_alibi_are_those_of_the_paper():

@@ -17,6 +17,7 @@ from jdl import layers as L
 
 SIZE, END, STEPS = 4, 1, 3
 PROMPT = np.array([[2, 0], [3, 2]], np.int32)
+BUCKET, MANY = 7, 64
 
 
 def softmax(x):
@@ -78,7 +79,7 @@ def caches(batch, capacity):
 
 def by_full_passes(whole, prompt, steps, end=None):
     """Greedy choice without a cache: tokens, and the logarithms of their probabilities."""
-    ids, found, scores = np.zeros((1, 16), np.int32), [], []
+    ids, found, scores = np.zeros((1, BUCKET + MANY), np.int32), [], []
     ids[0, : len(prompt)] = prompt
     for i in range(len(prompt), len(prompt) + steps):
         row = np.asarray(whole(ids))[0, i - 1]
@@ -166,43 +167,66 @@ def test_a_sample_depends_on_no_other(key):
     assert_close(run(keys, prompt[[2, 0]], empty(2)), jax.tree.map(lambda a: np.asarray(a)[[2, 0]], together))
 
 
-@pytest.fixture(scope="module")
-def greedy():
-    """The compiled program of a transformer, and how often its step was traced."""
+def counted(steps):
+    """Greedy choice by a transformer, and a list of the shapes of tokens that its step was traced for."""
     step, _ = transformer()
     calls = []
 
-    def counted(tokens, cache, lengths=None):
+    def seen(tokens, cache, lengths=None):
         calls.append(tokens.shape)
         return step(tokens, cache, lengths)
 
-    run = jax.jit(lambda prompt, lengths, end: generation.generate(
-        counted, caches(3, 14), prompt, lengths=lengths, steps=8, end=end, padding=10
-    ))  # fmt: skip
-    return run, calls
+    cache, options = caches(3, BUCKET + steps - 1), {"steps": steps, "padding": 10}
+    return lambda prompt, lengths, end: generation.generate(seen, cache, prompt, lengths=lengths, end=end, **options), calls
+
+
+@pytest.fixture(scope="module")
+def greedy():
+    """The compiled program for `MANY` tokens, and how often its step was traced."""
+    run, calls = counted(MANY)
+    return jax.jit(run), calls
+
+
+def bucketed(prompts):
+    return generation.pad_prompts(prompts, multiple=BUCKET, padding=9)
 
 
 def test_greedy_choice_is_that_of_full_passes(greedy, rng):
     """For prompts of different lengths, padded, until the end token."""
     run, whole = greedy[0], transformer()[1]
     prompts = [rng.integers(11, size=n).tolist() for n in (2, 7, 4)]
-    alone = [by_full_passes(whole, prompt, 8) for prompt in prompts]
-    end = alone[0][0][2]
-    alone = [by_full_passes(whole, prompt, 8, end) for prompt in prompts]
-    found = run(*generation.pad_prompts(prompts, multiple=7, padding=9), end)
+    end = by_full_passes(whole, prompts[0], 3)[0][2]
+    alone = [by_full_passes(whole, prompt, MANY, end) for prompt in prompts]
+    found = run(*bucketed(prompts), end)
     assert found.lengths.tolist() == [len(tokens) for tokens, _ in alone] and found.lengths[0] <= 3
     for row, scores, (tokens, expected) in zip(found.tokens.tolist(), found.scores, alone):
-        assert row == tokens + [10] * (8 - len(tokens))
-        np.testing.assert_allclose(scores, expected + [0] * (8 - len(tokens)), atol=1e-4)
+        assert row == tokens + [10] * (MANY - len(tokens))
+        np.testing.assert_allclose(scores, expected + [0] * (MANY - len(tokens)), atol=1e-4)
 
 
-def test_one_program_for_all_prompts_of_a_bucket(greedy):
-    """Compiled once, with no Python for each token: the step is traced for the check, the prompt and the loop."""
+def test_one_program_for_all_prompts_of_a_bucket(greedy, rng):
+    """Compiled once for prompts of all lengths up to the bucket's."""
     run, calls = greedy
-    run(*generation.pad_prompts([[1], [2], [3]], multiple=7), 5)
+    run(*bucketed([[1], [2], [3]]), 5)
+    traced = len(calls)
     with compilations() as seen:
-        run(*generation.pad_prompts([[1, 2, 3, 4, 5, 6, 7], [2], [3, 3]], multiple=7), 6)
-    assert not seen and set(calls) == {(3, 14), (3, 7), (3, 1)} and len(calls) <= 4
+        every = [bucketed([rng.integers(11, size=n).tolist() for n in sizes]) for sizes in ((7, 1, 2), (3, 6, 4), (5, 5, 7))]
+        found = [run(*prompts, -1) for prompts in every]
+    assert not seen and len(calls) == traced
+    for one in found:
+        assert one.tokens.shape == (3, MANY) and one.lengths.tolist() == [MANY] * 3
+
+
+def test_no_python_for_each_token():
+    """The step is traced for the check, the prompt and the loop, for few tokens as for many, and nothing calls the host."""
+    args, times = (*bucketed([[1], [2, 5], [3]]), 5), []
+    for steps in (4, MANY):
+        run, calls = counted(steps)
+        program = str(jax.make_jaxpr(run)(*args))
+        times.append(len(calls))
+        assert "while" in program and "callback" not in program
+        assert set(calls) == {(3, BUCKET + steps - 1), (3, BUCKET), (3, 1)}
+    assert times[0] == times[1] <= 4
 
 
 @pytest.mark.parametrize("search", [generation.generate, functools.partial(generation.beam_search, beams=2)])
@@ -301,7 +325,7 @@ def test_beams_take_their_caches_with_them():
     assert (np.diff(found.scores) <= 0).all() and len({tuple(t) for t in found.tokens[0].tolist()}) == 4
     for i, j in itertools.product(range(2), range(4)):
         tokens = [*prompts[i, : lengths[i]].tolist(), *found.tokens[i, j].tolist()]
-        ids = np.zeros((1, 16), np.int32)
+        ids = np.zeros((1, BUCKET + MANY), np.int32)
         ids[0, : len(tokens)] = tokens
         rows = np.asarray(whole(ids))[0, lengths[i] - 1 : len(tokens) - 1]
         np.testing.assert_allclose(found.scores[i, j], rows[np.arange(6), tokens[lengths[i] :]].sum(), atol=1e-4)

@@ -18,6 +18,17 @@ def _padded(mode: str) -> Case:
     return Case(f"conv_{mode}", {"x": (2, 5, 4, 2), "kernel": (3, 2, 2, 3)}, ours, theirs)
 
 
+def _solid(name: str, groups: int = 1, **geometry) -> Case:
+    def theirs(torch, x, kernel, bias):
+        kernel = kernel.movedim((-1, -2), (0, 1))
+        return torch.nn.functional.conv3d(x.movedim(-1, 1), kernel, bias, groups=groups, **geometry).movedim(1, -1)
+
+    padding = tuple((p, p) for p in geometry["padding"])
+    ours = lambda x, kernel, bias: F.conv(x, kernel, bias, groups=groups, **geometry | {"padding": padding})
+    inputs = {"x": (2, 4, 5, 3, 2 * groups), "kernel": (2, 3, 2, 2, 3 * groups), "bias": (3 * groups,)}
+    return Case(name, inputs, ours, theirs)
+
+
 def _transposed(name: str, size: tuple[int, ...], window: tuple[int, ...], groups: int = 1, **geometry) -> Case:
     spatial, channels, features = len(size), 2 * groups, 3 * groups
     padding = geometry.pop("padding", (0,) * spatial)
@@ -43,6 +54,8 @@ CASES = (
             torch.nn.functional.pad(x.permute(0, 2, 1), (4, 0)), kernel.permute(2, 1, 0), dilation=2
         ).permute(0, 2, 1),
     ),
+    _solid("conv_3d", stride=(2, 1, 1), padding=(1, 0, 1)),
+    _solid("conv_3d_grouped", groups=2, stride=(1, 2, 1), padding=(0, 2, 1), dilation=(2, 1, 3)),
     _transposed("conv_transpose_1d", (5,), (4,), stride=3, padding=(1,), output_padding=2),
     _transposed("conv_transpose_2d", (4, 3), (3, 4), stride=2, padding=(1, 0), output_padding=(1, 0)),
     _transposed("conv_transpose_dilated", (4, 3), (3, 2), stride=(2, 3), padding=(2, 1), output_padding=(1, 2), dilation=(2, 3)),

@@ -94,6 +94,15 @@ CASES = (
         lambda x: F.lp_pool(x, (2, 3), power=2, stride=2),
         _first(lambda torch, x: torch.nn.functional.lp_pool2d(x, 2, (2, 3), 2)),
     ),
+    *(
+        Case(
+            f"lp_pool_{axes}d",
+            {"x": (2, *SIZES[axes], 3)},
+            lambda x: F.lp_pool(x, 3, power=4, stride=2),
+            _first(lambda torch, x, axes=axes: getattr(torch.nn.functional, f"lp_pool{axes}d")(x, 4, 3, 2)),
+        )
+        for axes in (1, 3)
+    ),
     Case(
         "lp_pool_of_odd_power",
         {"x": POSITIVE},

@@ -35,12 +35,25 @@ def _own_spectral_norm(kernel):
     return F.spectral_norm(kernel, u)
 
 
+def _orthogonal(torch, kernel):
+    """PyTorch's rule takes the lower triangle of an unconstrained matrix, and keeps the first columns."""
+    layer = torch.nn.Linear(3, 5, bias=False, dtype=kernel.dtype)
+    made = torch.nn.utils.parametrizations.orthogonal(layer, orthogonal_map="cayley", use_trivialization=False)
+    return made.parametrizations.weight[0](kernel)
+
+
 CASES = (
     Case(
         "weight_norm",
         {"x": (2, 4, 5, 2), "direction": (3, 2, 2, 4), "scale": (4,)},
         lambda x, direction, scale: F.conv(x, F.weight_norm(direction, scale), padding="VALID"),
         _weight_norm,
+    ),
+    Case(
+        "orthogonal",
+        {"kernel": (5, 3)},
+        lambda kernel: F.orthogonal(jnp.tril(kernel), jnp.eye(5, 3, dtype=kernel.dtype)),
+        _orthogonal,
     ),
     Case("spectral_norm", {"kernel": (3, 2, 2, 4)}, _own_spectral_norm, _spectral_norm),
     Case(

@@ -31,6 +31,8 @@ ROWS = (
     ),
     Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY)),
     Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY)),
+    Row("luong_attention_dot", lambda: L.luong_attention("dot"), (array(4, 2, 3), array(4, 3, 3))),
+    Row("luong_attention_concat", lambda: L.luong_attention("concat"), (array(4, 2, 3), array(4, 3, 2))),
     Row(
         "linear_attention",
         lambda: first(L.linear_attention(2, causal=True)),

@@ -22,6 +22,11 @@ def both_ways():
     return first(L.recurrent_stack(L.bidirectional(ahead, back), L.recurrent(L.mgu_cell(6)), rate=0.2))
 
 
+def residual():
+    layer = L.recurrent(L.rnn_cell(3))
+    return first(L.recurrent_stack(layer, layer, residual=True))
+
+
 ROWS = (
     row("rnn", lambda: L.rnn_cell(3, activation=jax.nn.softplus, recurrent_init=initializers.identity()), reverse=True, **WRONG),
     row("lstm", lambda: L.lstm_cell(3, bias_init=initializers.forget_bias()), often=True, **WRONG),
@@ -55,5 +60,8 @@ ROWS = (
         wrong=((array(4, 5, 8), r"spatial axes, channels\), got float32\[4, 5, 8\]"),),
         misfits=((array(4, 3, 4, 3, 5), "kernel takes 2 features, x is float32"),),
     ),
+    row("conv_lstm_1d", lambda: L.conv_lstm_cell(1, 2), (array(4, 2, 3, 2),)),
+    row("conv_lstm_3d", lambda: L.conv_lstm_cell(1, (2, 1, 2)), (array(4, 2, 2, 1, 2, 1),)),
+    Row("recurrent_stack_residual", residual, (array(4, 2, 3),)),
     Row("bidirectional", both_ways, SEQUENCES, wrong=(RANK,), draws=True),
 )
