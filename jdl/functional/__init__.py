@@ -144,5 +144,6 @@ from jdl.functional._token_drop import token_drop as token_drop
 from jdl.functional._unfold import fold as fold
 from jdl.functional._unfold import unfold as unfold
 from jdl.functional._unit_norm import unit_norm as unit_norm
+from jdl.functional._vector_quantize import vector_quantize as vector_quantize
 from jdl.functional._weight_norm import weight_norm as weight_norm
 from jdl.functional._weight_standardization import weight_standardization as weight_standardization

@@ -149,5 +149,7 @@ from jdl.layers._transformer import transformer_block as transformer_block
 from jdl.layers._unfold import fold as fold
 from jdl.layers._unfold import unfold as unfold
 from jdl.layers._unit_norm import unit_norm as unit_norm
+from jdl.layers._vector_quantizer import ema_vector_quantizer as ema_vector_quantizer
+from jdl.layers._vector_quantizer import vector_quantizer as vector_quantizer
 from jdl.layers._weight_norm import weight_norm as weight_norm
 from jdl.layers._weight_standardization import weight_standardization as weight_standardization

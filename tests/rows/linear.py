@@ -31,6 +31,20 @@ def _tied() -> Layer:
     return forward
 
 
+def _codes(make: Callable[[], Layer]) -> Layer:
+    @L.compose(quantize=make())
+    def forward(net, x):
+        _, info = net.quantize(x)
+        return jnp.sin(x) * info["codes"]  # codes have the gradient of what they are; the other output is made to have another
+
+    return forward
+
+
+def _quantizer(name: str, make: Callable[[], Layer]) -> Row:
+    misfits = ((array(4, 5), rf"{name}: codes have 6 features, x is float32\[4, 5\]"),)
+    return Row(name, lambda: _codes(make), (array(4, 3, 6),), _wrong(name), misfits)
+
+
 ROWS = (
     Row(
         "dense_over_axes",
@@ -77,4 +91,6 @@ ROWS = (
     _gated("geglu", lambda: L.geglu(5)),
     _gated("reglu", lambda: L.reglu(5)),
     Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW),
+    _quantizer("vector_quantizer", lambda: L.vector_quantizer(4)),
+    _quantizer("ema_vector_quantizer", lambda: L.ema_vector_quantizer(4)),
 )
