@@ -7,6 +7,7 @@ from jax.nn import one_hot as one_hot
 
 from jdl.functional._activations import *
 from jdl.functional._adain import adain as adain
+from jdl.functional._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
 from jdl.functional._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.functional._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.functional._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool

@@ -31,6 +31,7 @@ from jdl.layers._activations import prelu as prelu
 from jdl.layers._activations import rrelu as rrelu
 from jdl.layers._activations import snake as snake
 from jdl.layers._activations import threshold as threshold
+from jdl.layers._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
 from jdl.layers._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.layers._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.layers._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool

@@ -1,4 +1,4 @@
-"""Dense layers of every kind: over several axes, of two inputs, in MLPs, and tables of embeddings."""
+"""Dense layers of every kind: over several axes, of two inputs, in MLPs, for many classes, and tables of embeddings and codes."""
 
 from collections.abc import Callable
 
@@ -91,6 +91,12 @@ ROWS = (
     _gated("geglu", lambda: L.geglu(5)),
     _gated("reglu", lambda: L.reglu(5)),
     Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW),
+    Row(
+        "adaptive_log_softmax",
+        lambda: L.adaptive_log_softmax(7, [2, 5], div_value=2.0, bias=True),
+        wrong=(*_wrong("adaptive_log_softmax"), (array(4, 3), "no features are left for cluster 1, x is .*|head must be .*")),
+        misfits=((array(4, 5), r"head must be \(in, frequent \+ 2 clusters\), got .*, x is float32\[4, 5\]"),),
+    ),
     _quantizer("vector_quantizer", lambda: L.vector_quantizer(4)),
     _quantizer("ema_vector_quantizer", lambda: L.ema_vector_quantizer(4)),
 )
