@@ -29,6 +29,7 @@ MADE = {
     "sparse": (I.sparse(0.5), (4, 3)),
     "mup_readout": (I.mup_readout(2), (4, 3)),
     "fixup": (I.fixup(4, 2), (4, 3)),
+    "stft": (I.stft(), (6, 1, 3)),
 }
 
 
@@ -78,6 +79,37 @@ def test_gain_by_name_and_by_integration(rng):
     square = np.asarray(jax.nn.mish(jnp.asarray(z, jnp.float32))) ** 2
     assert abs(1 / I.gain(jax.nn.mish) ** 2 - square.mean()) < 6 * square.std() / math.sqrt(z.size)
     assert float(jax.jit(lambda: jnp.float32(I.gain(jnp.tanh)))()) == np.float32(I.gain(jnp.tanh))
+
+
+@pytest.mark.parametrize("options, expected", [
+    (("real", "hann", "density", False), [[0, 0, 0, 0], [0.40824801, 0.204124, -0.204124, -0.40824801],
+        [0.81649703, -0.40824801, -0.40824801, 0.81649703], [0.40824801, -0.40824801, 0.40824801, -0.40824801], [0, 0, 0, 0]]),
+    (("imaginary", "hamming", "spectrum", True), [[0, 0, 0, 0], [0, -0.127611, -0.127611, 0],
+        [0, -0.29257199, 0.29257199, 0], [0, 0, 0, 0], [0, 0.127611, -0.127611, 0]]),
+    (("imaginary", "blackman", None, False), [[0, 0, 0, 0], [0, -0.294449, -0.294449, 0],
+        [0, -0.866025, 0.866025, 0], [0, 0, 0, 0], [0, 0, 0, 0]]),
+    (("real", None, "density", False), [[1, 1, 1, 1], [1, 0.5, -0.5, -1], [1, -0.5, -0.5, 1], [1, -1, 1, -1], [1, -0.5, -0.5, 1]]),
+    (("imaginary", np.array([0.5, 1, 2, 1, 0.25, -1, 3]), "spectrum", False), [[0, 0, 0], [0, -0.114286, 0], [0, 0, 0],
+        [0, 0.114286, 0], [0, 0, 0], [0, 0.114286, 0], [0, 0, 0]]),
+], ids=["hann", "hamming", "blackman", "none", "given"])  # fmt: skip
+def test_stft_is_that_of_keras(options, expected, key):
+    """Values of `initializers.STFT` in Keras 3.15.1, in float32."""
+    part, window, scaling, periodic = options
+    kernel = I.stft(part, window=window, scaling=scaling, periodic=periodic)(key, (len(expected), 1, len(expected[0])))
+    np.testing.assert_allclose(kernel[:, 0], expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("length, frequencies", [(16, 9), (400, 257), (12, 5)])
+def test_convolutions_that_begin_as_stft_are_fourier_transforms(length, frequencies, rng, key):
+    """Of each frame, filled up with zeros, or folded where it is longer than the transform."""
+    x, window, step = rng.normal(size=length + 30), np.hanning(length), 10
+    parts = (I.stft(part, scaling=None)(key, (length, 1, frequencies)) for part in ("real", "imaginary"))
+    given = jnp.asarray(x, jnp.float32)[None, :, None]
+    real, imaginary = (np.asarray(F.conv(given, kernel, stride=step, padding="VALID"))[0] for kernel in parts)
+    size = 2 * (frequencies - 1)
+    frames = [x[start : start + length] * window for start in range(0, 31, step)]
+    folded = [np.pad(frame, (0, -length % size)).reshape(-1, size).sum(0) for frame in frames]
+    np.testing.assert_allclose(real + 1j * imaginary, np.fft.rfft(folded), atol=1e-3)
 
 
 @pytest.mark.parametrize("layers", [2, 3])
@@ -213,6 +245,12 @@ def test_lsuv_refuses_what_it_cannot_see(key):
         (lambda key: I.gain("softplus"), "gain: activation must be a function or one of leaky_relu, linear, .* got 'softplus'"),
         (lambda key: I.fixup(0, 2), "fixup: branches must be a positive integer"),
         (lambda key: I.fixup(3, 1), "fixup: layers must be at least 2"),
+        (lambda key: I.stft("imag"), "stft: part must be real or imaginary, got 'imag'"),  # type: ignore[arg-type]
+        (lambda key: I.stft(window="kaiser"), "stft: window must be hann, hamming or blackman, got 'kaiser'"),
+        (lambda key: I.stft(scaling="sum"), "stft: scaling must be density or spectrum, got 'sum'"),  # type: ignore[arg-type]
+        (lambda key: I.stft()(key, (4, 2, 3)), r"stft: the shape must be \(time, 1, frequencies\), .* got \(4, 2, 3\)"),
+        (lambda key: I.stft()(key, (4, 1, 1)), "stft: the shape must be .* 2 frequencies or more, got"),
+        (lambda key: I.stft(window=[1.0, 2.0])(key, (4, 1, 3)), r"stft: window must have the length of the kernel, 4, got .*\[2\]"),
         (lambda key: I.mup_readout(0), "mup_readout: base must be a positive integer"),
         (lambda key: I.mup_readout(4)(key, (3,)), r"mup_readout: the shape must be \(..., in, out\)"),
         (lambda key: I.mup_multipliers({}, {}, optimizer="lamb"), 'mup_multipliers: optimizer must be "adam" or "sgd"'),  # type: ignore[arg-type]

@@ -212,6 +212,35 @@ def test_maxout_refuses(pieces, axis, message):
         F.maxout(jnp.ones((4, 6)), pieces, axis)
 
 
+# Adaptive softmax
+
+
+def test_adaptive_softmax_gives_probabilities(normal, key):
+    layer, x = L.adaptive_log_softmax(20, [5, 9], div_value=2.0, bias=True), 3 * normal(4, 3, 8)
+    params, state = layer.init(key, x)
+    assert [params[tail]["down"]["kernel"].shape for tail in ("tail0", "tail1")] == [(8, 4), (8, 2)]
+    shares = np.exp(np.asarray(layer.apply(params, state, x)[0], np.float64))
+    np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-5)
+    head = np.exp(np.asarray(x, np.float64) @ np.asarray(params["head"]["kernel"], np.float64))
+    clusters = np.stack([shares[..., 5:9].sum(-1), shares[..., 9:].sum(-1)], -1)
+    np.testing.assert_allclose(clusters, head[..., 5:] / head.sum(-1, keepdims=True), rtol=1e-4)
+
+
+def test_adaptive_softmax_without_clusters_is_softmax(normal):
+    x, head, bias = normal(4, 3), normal(3, 5), normal(5)
+    assert_close(F.adaptive_log_softmax(x, head, [], bias), F.log_softmax(x @ head + bias[None]))
+
+
+@pytest.mark.parametrize("head, down, up, bias, message", [
+    ((6, 3), (6, 2), (3, 4), (3,), r"tail 0 must be \(in, narrow\) and \(narrow, classes\), got float32\[6, 2\] and .*\[3, 4\]"),
+    ((6, 1), (6, 2), (2, 4), (1,), r"head must be \(in, frequent \+ 1 clusters\), got float32\[6, 1\], x is float32\[4, 6\]"),
+    ((6, 3), (6, 2), (2, 4), (2,), r"bias must be \[3\], got float32\[2\]"),
+])  # fmt: skip
+def test_adaptive_softmax_refuses(head, down, up, bias, message):
+    with pytest.raises(ValueError, match=f"adaptive_log_softmax: {message}"):
+        F.adaptive_log_softmax(jnp.ones((4, 6)), jnp.ones(head), [(jnp.ones(down), jnp.ones(up))], jnp.ones(bias))
+
+
 # Embeddings
 
 
@@ -382,6 +411,11 @@ def test_gated_mlp_ends_as_wide_as_its_input(key):
     (lambda: L.gated_mlp(0), "gated_mlp: hidden must be a positive integer, got 0"),
     (lambda: L.reglu(5, features=0), "gated_mlp: features must be a positive integer, got 0"),
     (lambda: L.maxout(3, 0), "maxout: pieces must be a positive integer, got 0"),
+    (lambda: L.adaptive_log_softmax(9, []), r"cutoffs must rise, one or more, and be less than 9 classes, got \[\]"),
+    (lambda: L.adaptive_log_softmax(9, [4, 4]), r"adaptive_log_softmax: cutoffs must rise, .* got \[4, 4\]"),
+    (lambda: L.adaptive_log_softmax(9, [4, 9]), r"adaptive_log_softmax: cutoffs must rise, .* 9 classes, got \[4, 9\]"),
+    (lambda: L.adaptive_log_softmax(9, [0, 4]), r"adaptive_log_softmax: cutoffs must be a positive integer, got \(0, 4\)"),
+    (lambda: L.adaptive_log_softmax(9, [4], div_value=0.5), "adaptive_log_softmax: div_value must be at least 1, got 0.5"),
 ])  # fmt: skip
 def test_constructors_refuse(make, message):
     with pytest.raises(ValueError, match=message):

@@ -343,6 +343,11 @@ def test_params_at_first(key):
     assert 0.5 <= size.min() < 0.55 and 0.88 < size.max() <= 0.9001
     assert 0 < np.exp(params["log_phase"]).max() <= 1
     np.testing.assert_allclose(np.exp(2 * params["log_scale"]), 1 - size**2, rtol=1e-4)
+    for name, variance in (("kernel", 1 / (2 * 64)), ("out_kernel", 1 / 500)):  # of real and imaginary parts
+        assert abs(params[name].var() / variance - 1) < 6 * np.sqrt(2 / params[name].size)
+    inits = {"kernel_init": initializers.ones, "out_kernel_init": initializers.zeros}
+    params, _ = jax.jit(L.recurrent(L.lru_cell(5, **inits)).init)(jax.random.clone(key), x)
+    assert (params["kernel"] == 1).all() and (params["out_kernel"] == 0).all() and (params["skip"] != 0).all()
     params, _ = jax.jit(L.recurrent(L.selective_ssm_cell(4)).init)(jax.random.clone(key), np.ones((1, 2, 500), "float32"))
     params = jax.tree.map(np.asarray, params)
     steps, spread = np.log1p(np.exp(params["step_bias"])), params["step_out_kernel"]

@@ -7,6 +7,7 @@ from jax.nn import one_hot as one_hot
 
 from jdl.functional._activations import *
 from jdl.functional._adain import adain as adain
+from jdl.functional._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
 from jdl.functional._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.functional._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.functional._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
@@ -145,5 +146,6 @@ from jdl.functional._token_drop import token_drop as token_drop
 from jdl.functional._unfold import fold as fold
 from jdl.functional._unfold import unfold as unfold
 from jdl.functional._unit_norm import unit_norm as unit_norm
+from jdl.functional._vector_quantize import vector_quantize as vector_quantize
 from jdl.functional._weight_norm import weight_norm as weight_norm
 from jdl.functional._weight_standardization import weight_standardization as weight_standardization

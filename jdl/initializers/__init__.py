@@ -29,3 +29,4 @@ from jdl.initializers._identity import identity as identity
 from jdl.initializers._mup import mup_multipliers as mup_multipliers
 from jdl.initializers._mup import mup_readout as mup_readout
 from jdl.initializers._sparse import sparse as sparse
+from jdl.initializers._stft import stft as stft

@@ -31,6 +31,7 @@ from jdl.layers._activations import prelu as prelu
 from jdl.layers._activations import rrelu as rrelu
 from jdl.layers._activations import snake as snake
 from jdl.layers._activations import threshold as threshold
+from jdl.layers._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
 from jdl.layers._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.layers._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.layers._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
@@ -150,5 +151,7 @@ from jdl.layers._transformer import transformer_block as transformer_block
 from jdl.layers._unfold import fold as fold
 from jdl.layers._unfold import unfold as unfold
 from jdl.layers._unit_norm import unit_norm as unit_norm
+from jdl.layers._vector_quantizer import ema_vector_quantizer as ema_vector_quantizer
+from jdl.layers._vector_quantizer import vector_quantizer as vector_quantizer
 from jdl.layers._weight_norm import weight_norm as weight_norm
 from jdl.layers._weight_standardization import weight_standardization as weight_standardization

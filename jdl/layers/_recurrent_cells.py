@@ -20,6 +20,7 @@ from jdl.layers._parameter import parameter
 from jdl.layers._recurrent import Cell
 
 _ORTHOGONAL = initializers.orthogonal()
+_HALF, _TWICE = (initializers.variance_scaling(scale, "fan_in", "normal") for scale in (0.5, 2.0))
 
 
 def rnn_cell(
@@ -251,7 +252,14 @@ def min_gru_cell(
     return Cell(init, MIN_GRU)
 
 
-def lru_cell(features: int, *, radius: tuple[float, float] = (0.0, 1.0), phase: float = 6.283185307179586) -> Cell:
+def lru_cell(
+    features: int,
+    *,
+    radius: tuple[float, float] = (0.0, 1.0),
+    phase: float = 6.283185307179586,
+    kernel_init: initializers.Initializer = _HALF,
+    out_kernel_init: initializers.Initializer = _TWICE,
+) -> Cell:
     """The cell of a linear recurrent unit: `h = lambda h + gamma (x B)`, `y = Re(h C) + D x`. It runs in logarithmic depth.
 
     Eigenvalues are drawn uniformly from a ring of the complex plane, and scales so that states begin with the size of inputs.
@@ -260,6 +268,9 @@ def lru_cell(features: int, *, radius: tuple[float, float] = (0.0, 1.0), phase: 
       features: how many complex numbers a state has; the output has the features of `x`.
       radius: of the ring, from and to, within [0, 1]; near 1 for long sequences.
       phase: the largest angle, in radians, above 0.
+      kernel_init: makes the kernel, `(in, 2 * features)`, real parts and then imaginary ones; by default they have variance
+        1 / (2 * in), so that complex numbers have 1 / in.
+      out_kernel_init: makes the output's kernel, `(2 * features, in)`; by default parts have variance 1 / features.
 
     Returns:
       A Cell with params `kernel`, `out_kernel`, `log_decay`, `log_phase`, `log_scale` and `skip`, as in `functional.lru`. Its carry
@@ -296,8 +307,8 @@ def lru_cell(features: int, *, radius: tuple[float, float] = (0.0, 1.0), phase: 
         width = x.shape[-1]
         make = lambda name, initializer, *shape: parameter(key, name, initializer, shape, x)
         params = {
-            "kernel": make("kernel", initializers.normal((2 * width) ** -0.5), width, 2 * features),
-            "out_kernel": make("out_kernel", initializers.normal(features**-0.5), 2 * features, width),
+            "kernel": make("kernel", kernel_init, width, 2 * features),
+            "out_kernel": make("out_kernel", out_kernel_init, 2 * features, width),
             "log_decay": make("log_decay", decay_init, features),
             "log_phase": make("log_phase", phase_init, features),
             "skip": make("skip", initializers.normal(1.0), width),

@@ -1,12 +1,14 @@
-"""Bilinear maps, gated MLPs and embeddings, and what PyTorch calls them."""
+"""Bilinear maps, gated MLPs, embeddings and adaptive softmax, and what PyTorch calls them."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jdl import functional as F
 from jdl import layers as L
+from jdl import losses
 from parity._case import Case
 
 IDS: Any = np.array([[3, 1, 3], [0, 4, 2], [1, 1, 0], [0, 0, 0]], np.int32)
@@ -31,6 +33,27 @@ def _bag(name: str, reduction: Any) -> Case:
         lambda table: F.embedding_bag(IDS, table, reduction=reduction, where=MASK),
         lambda torch, table: torch.nn.functional.embedding_bag(torch.tensor(IDS), table, mode=reduction, padding_idx=0),
     )
+
+
+CLASSES, CUTOFFS, LABELS = 9, [2, 5], np.array([0, 8, 3, 5])
+SOFTMAX = {"x": (4, 8), "head": (8, 4), "bias": (4,), "down0": (8, 4), "up0": (4, 3), "down1": (8, 2), "up1": (2, 4)}
+
+
+def _log_softmax(x, head, bias, down0, up0, down1, up1):
+    kernels = {"tail0": (down0, up0), "tail1": (down1, up1)}
+    tails = {name: {"down": {"kernel": down}, "up": {"kernel": up}} for name, (down, up) in kernels.items()}
+    layer = L.adaptive_log_softmax(CLASSES, CUTOFFS, div_value=2.0, bias=True)
+    return layer.apply({"head": {"kernel": head, "bias": bias}} | tails, {}, x)[0]
+
+
+def _torch_layer(torch, head, bias, down0, up0, down1, up1):
+    layer = torch.nn.AdaptiveLogSoftmaxWithLoss(8, CLASSES, CUTOFFS, div_value=2.0, head_bias=True)
+    (first, second), (third, fourth) = layer.tail
+    kernels = ((layer.head, head), (first, down0), (second, up0), (third, down1), (fourth, up1))
+    for module, name, value in (*((module, "weight", kernel.T) for module, kernel in kernels), (layer.head, "bias", bias)):
+        delattr(module, name)  # a parameter, in whose place no tensor with a gradient may be set
+        setattr(module, name, value)
+    return layer
 
 
 CASES = (
@@ -90,5 +113,17 @@ CASES = (
         {"x": (4, 6, 2)},
         lambda x: F.maxout(x, 3, axis=1),
         lambda torch, x: x.unflatten(1, (2, 3)).amax(2),
+    ),
+    Case(
+        "adaptive_log_softmax",
+        SOFTMAX,
+        _log_softmax,
+        lambda torch, x, **arrays: _torch_layer(torch, **arrays).log_prob(x),
+    ),
+    Case(
+        "adaptive_log_softmax_of_labels",
+        SOFTMAX,
+        lambda **arrays: losses.negative_log_likelihood(_log_softmax(**arrays), jnp.asarray(LABELS)),
+        lambda torch, x, **arrays: _torch_layer(torch, **arrays)(x, torch.tensor(LABELS)).loss,
     ),
 )

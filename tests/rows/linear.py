@@ -1,4 +1,4 @@
-"""Dense layers of every kind: over several axes, of two inputs, in MLPs, and tables of embeddings."""
+"""Dense layers of every kind: over several axes, of two inputs, in MLPs, for many classes, and tables of embeddings and codes."""
 
 from collections.abc import Callable
 
@@ -29,6 +29,20 @@ def _tied() -> Layer:
         return L.attend(jnp.sin(net.embed(ids)), net.params["embed"]["embedding"])
 
     return forward
+
+
+def _codes(make: Callable[[], Layer]) -> Layer:
+    @L.compose(quantize=make())
+    def forward(net, x):
+        _, info = net.quantize(x)
+        return jnp.sin(x) * info["codes"]  # codes have the gradient of what they are; the other output is made to have another
+
+    return forward
+
+
+def _quantizer(name: str, make: Callable[[], Layer]) -> Row:
+    misfits = ((array(4, 5), rf"{name}: codes have 6 features, x is float32\[4, 5\]"),)
+    return Row(name, lambda: _codes(make), (array(4, 3, 6),), _wrong(name), misfits)
 
 
 ROWS = (
@@ -77,4 +91,12 @@ ROWS = (
     _gated("geglu", lambda: L.geglu(5)),
     _gated("reglu", lambda: L.reglu(5)),
     Row("maxout", lambda: L.maxout(3, 2), wrong=_wrong("dense"), misfits=NARROW),
+    Row(
+        "adaptive_log_softmax",
+        lambda: L.adaptive_log_softmax(7, [2, 5], div_value=2.0, bias=True),
+        wrong=(*_wrong("adaptive_log_softmax"), (array(4, 3), "no features are left for cluster 1, x is .*|head must be .*")),
+        misfits=((array(4, 5), r"head must be \(in, frequent \+ 2 clusters\), got .*, x is float32\[4, 5\]"),),
+    ),
+    _quantizer("vector_quantizer", lambda: L.vector_quantizer(4)),
+    _quantizer("ema_vector_quantizer", lambda: L.ema_vector_quantizer(4)),
 )
