@@ -67,6 +67,16 @@ def positive(name: str, **sizes: Any) -> None:
                 raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
 
 
+def axes(name: str, **axes: Any) -> tuple[int, ...]:
+    """The axes as a tuple; raises ValueError unless they are integers, one or more, all different."""
+    ((key, given),) = axes.items()
+    each = tuple(given) if isinstance(given, Sequence) else (given,)
+    integers = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in each)
+    if not each or not integers or len(set(each)) < len(each):
+        raise ValueError(f"{name}: {key} must be an integer, or several different ones, got {given!r}")
+    return each
+
+
 def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
     """Raises ValueError unless `value` is one of `choices`."""
     if value not in choices:
@@ -75,15 +85,19 @@ def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
 
 def within(name: str, low: float, high: float, /, **values: Any) -> None:
     """Raises ValueError unless each number lies in [low, high]; values that are being traced are not looked at."""
-    for key, value in values.items():
-        if not isinstance(value, jax.core.Tracer) and not np.all((low <= np.asarray(value)) & (np.asarray(value) <= high)):
-            bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
-            raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
+    bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
+    _all(name, bounds, values, lambda x: (low <= x) & (x <= high))
 
 
 def above_zero(name: str, /, **values: Any) -> None:
     """Raises ValueError unless each number is above 0; values that are being traced are not looked at."""
-    within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
+    _all(name, "above 0", values, lambda x: x >= np.finfo(np.float32).tiny)
+
+
+def _all(name: str, bounds: str, values: dict[str, Any], fits: Callable[[np.ndarray], Any]) -> None:
+    for key, value in values.items():
+        if not isinstance(value, jax.core.Tracer) and not np.all(fits(np.asarray(value))):
+            raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
 def ordered(name: str, **values: Any) -> None:

@@ -69,6 +69,7 @@ def adaptive_layer_norm(
 
     Source: Peebles and Xie, "Scalable Diffusion Models with Transformers", https://arxiv.org/abs/2212.09748.
     """
+    _check.within("adaptive_layer_norm", 0, float("inf"), epsilon=epsilon)
     return _modulated("adaptive_layer_norm", lambda x: functional.layer_norm(x, epsilon=epsilon), kernel_init, bias_init)
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 
 from jdl import functional
-from jdl.functional import _check
 from jdl.functional._avg_pool import check_power
-from jdl.functional._window import Padding
+from jdl.functional._window import Padding, check_geometry
 from jdl.layer import Layer, function
 
 
@@ -157,5 +156,5 @@ def soft_pool(window: int | Sequence[int], *, stride: int | Sequence[int] | None
 
 
 def _pool(pool: Callable, window: Any, stride: Any, padding: Padding, **options: Any) -> Layer:
-    _check.positive(pool.__name__, window=window, **({} if stride is None else {"stride": stride}))
+    check_geometry(pool.__name__, padding, window=window, **({} if stride is None else {"stride": stride}))
     return function(functools.partial(pool, window=window, stride=stride, padding=padding, **options))

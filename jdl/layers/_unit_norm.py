@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from jdl import functional
+from jdl.functional import _check
 from jdl.layer import Layer, function
 
 
@@ -23,4 +24,6 @@ def unit_norm(*, axis: int | Sequence[int] = -1, epsilon: float = 1e-12) -> Laye
       >>> L.unit_norm().apply({}, {}, jnp.array([[0.0, 4.0]]))[0].tolist()
       [[0.0, 1.0]]
     """
+    _check.axes("unit_norm", axis=axis)
+    _check.within("unit_norm", 0, float("inf"), epsilon=epsilon)
     return function(functools.partial(functional.unit_norm, axis=axis, epsilon=epsilon))
