@@ -39,10 +39,10 @@ def floating(name: str, x: Any, what: str = "x") -> Any:
     return x if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)
 
 
-def rank(name: str, x: Any, ranks: Sequence[int], layout: str) -> None:
+def rank(name: str, x: Any, ranks: Sequence[int], layout: str, what: str = "x") -> None:
     """Raises ValueError unless the rank of `x` is one of `ranks`; `layout` says what the axes mean."""
     if getattr(x, "ndim", None) not in ranks:
-        raise ValueError(f"{name}: x must be {layout}, got {describe(x)}")
+        raise ValueError(f"{name}: {what} must be {layout}, got {describe(x)}")
 
 
 def same_shape(name: str, **arrays: Any) -> None:

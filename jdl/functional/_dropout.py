@@ -102,10 +102,10 @@ def images(name: str, x: jax.Array) -> jax.Array:
     return x
 
 
-def sequences(name: str, x: jax.Array) -> jax.Array:
+def sequences(name: str, x: jax.Array, what: str = "x") -> jax.Array:
     """`x` as JAX's array; raises unless it is `(batch, time, features)`."""
-    x = _check.floating(name, x)
-    _check.rank(name, x, (3,), "(batch, time, features)")
+    x = _check.floating(name, x, what)
+    _check.rank(name, x, (3,), "(batch, time, features)", what)
     return x
 
 

@@ -49,7 +49,7 @@ def roi_align(
 
     Source: He et al., "Mask R-CNN", https://arxiv.org/abs/1703.06870.
     """
-    x, boxes = _check.floating("roi_align", x), _check.floating("roi_align", boxes)
+    x, boxes = _check.floating("roi_align", x), _check.floating("roi_align", boxes, "boxes")
     _check.rank("roi_align", x, (4,), "(batch, height, width, channels)")
     if boxes.ndim != 3 or boxes.shape[::2] != (len(x), 4):
         raise ValueError(f"roi_align: boxes must be (batch, n, 4), got {_check.describe(boxes)} for {_check.describe(x)}")

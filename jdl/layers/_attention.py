@@ -106,7 +106,7 @@ def attention(
         def forward(net, x, memory=None, *, mask=None, bias=None, positions=None, lengths=None, cache=None):
             if memory is not None and cache is not None:
                 raise ValueError("attention: a cache holds what x itself was, so it can't be given with a memory")
-            source = x if memory is None else sequences("attention", memory)
+            source = x if memory is None else sequences("attention", memory, "memory")
             positions = _positions(x, cache) if positions is None else positions
             places = positions if memory is None else _positions(memory)
             query, keys, values = _projected(net, x, source, width, normalised=qk_norm is not None)

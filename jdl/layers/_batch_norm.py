@@ -219,6 +219,7 @@ def conditional_batch_norm(
     ) -> tuple[jax.Array, dict]:
         del key  # nothing is drawn
         x = running.check(state, x)
+        _check.indices("conditional_batch_norm", "labels", labels := _check.array(labels), classes)
         wide = x.astype(state["mean"].dtype)
         own, batch = running.statistics(wide, mask) if train else ((state["mean"], state["variance"]), None)
         y = functional.batch_norm(wide, *own, epsilon=epsilon)

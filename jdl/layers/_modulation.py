@@ -75,7 +75,7 @@ def adaptive_layer_norm(
 
 def _modulated(name: str, normalise: Any, kernel_init: Any, bias_init: Any) -> Layer:
     def check(x: Any, condition: Any) -> None:
-        x, condition = _check.floating(name, x), _check.floating(name, condition)
+        x, condition = _check.floating(name, x), _check.floating(name, condition, "condition")
         _check.rank(name, x, range(2, 65), "(batch, ..., features)")
         if not 1 < condition.ndim <= x.ndim or condition.shape[:-1] != x.shape[: condition.ndim - 1]:
             raise ValueError(

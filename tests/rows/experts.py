@@ -4,13 +4,27 @@ import jax.numpy as jnp
 
 from jdl import layers as L
 from rows._row import Row, array
-from rows.attention import INTEGERS, OTHER, RANK, SEQUENCES, first
-
-MEMORY = (array(4, 3, 6),)
+from rows.attention import INTEGERS, MEMORY, OTHER, RANK, SEQUENCES, TO_MEMORY, first
 
 
 def expert(**options):
     return L.mlp([7, 6], activation=jnp.tanh, **options)
+
+
+def _decoding(name, make):
+    """A row of attention with one head."""
+    return Row(
+        name,
+        make,
+        (*SEQUENCES, *MEMORY),
+        wrong=(
+            ((array(8), *MEMORY), rf"{name}: x must be \(batch, features\) or \(batch, time, features\), got float32\[8\]"),
+            ((*SEQUENCES, array(4, 6)), rf"{name}: memory must be \(batch, time, features\), got float32\[4, 6\]"),
+            ((*SEQUENCES, array(3, 3, 6)), rf"{name}: batches differ: .* memory is float32\[3, 3, 6\]"),
+            ((*SEQUENCES, array(4, 3, 6, dtype="int32")), f"{name}: memory must be a floating-point array, got int32"),
+        ),
+        misfits=TO_MEMORY,
+    )
 
 
 ROWS = (
@@ -29,8 +43,8 @@ ROWS = (
         SEQUENCES,
         draws=True,
     ),
-    Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY)),
-    Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY)),
+    _decoding("additive_attention", lambda: L.additive_attention(7)),
+    _decoding("luong_attention", L.luong_attention),
     Row(
         "linear_attention",
         lambda: first(L.linear_attention(2, causal=True)),
