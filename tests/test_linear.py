@@ -170,7 +170,7 @@ def test_bilinear_refuses(key, x1, x2, kernel, message):
 
 
 def test_bilinear_layer_refuses(key):
-    with pytest.raises(TypeError, match=r"bilinear: x[12] must be a floating-point array, got int32\[4, 2\]"):
+    with pytest.raises(TypeError, match=r"bilinear: x2 must be a floating-point array, got int32\[4, 2\]"):
         L.bilinear(3).init(key, jnp.ones((4, 3)), jnp.ones((4, 2), jnp.int32))
     with pytest.raises(ValueError, match=r"bilinear: x2 must be \(\.\.\., features\), got float32\[\]"):
         L.bilinear(3).init(key, jnp.ones((4, 3)), jnp.ones(()))

@@ -28,6 +28,8 @@ def bilinear(x1: jax.Array, x2: jax.Array, kernel: jax.Array, bias: jax.Array | 
       >>> from jdl import functional
       >>> functional.bilinear(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.ones((2, 2, 1))).tolist()
       [21.0]
+
+    Source: Tenenbaum and Freeman, "Separating Style and Content with Bilinear Models", https://doi.org/10.1162/089976600300015349.
     """
     x1, x2 = _check.floating("bilinear", x1, "x1"), _check.floating("bilinear", x2, "x2")
     inputs = f"x1 is {_check.describe(x1)}, x2 is {_check.describe(x2)}"

@@ -29,6 +29,8 @@ def unit_norm(x: jax.Array, *, axis: int | Sequence[int] = -1, epsilon: float = 
       >>> from jdl import functional
       >>> functional.unit_norm(jnp.array([[3.0, 4.0], [0.0, 0.0]])).round(3).tolist()
       [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+
+    Source: Liu, Rabinovich and Berg, "ParseNet: Looking Wider to See Better", https://arxiv.org/abs/1506.04579.
     """
     x = _check.floating("unit_norm", x)
     _check.rank("unit_norm", x, range(1, 65), "(..., features)")

@@ -41,6 +41,8 @@ def adaptive_max_pool(size: int | Sequence[int]) -> Layer:
       >>> from jdl import layers as L
       >>> L.adaptive_max_pool(4).apply({}, {}, jnp.ones((1, 9, 7, 3)))[0].shape
       (1, 4, 4, 3)
+
+    Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", https://arxiv.org/abs/1406.4729.
     """
     check_sizes("adaptive_max_pool", size=size)
     return function(functools.partial(functional.adaptive_max_pool, size=size))

@@ -39,6 +39,8 @@ def bilinear(
       >>> params, state = L.bilinear(3).init(jax.random.key(0), jnp.ones((2, 5)), jnp.ones((2, 4)))
       >>> params["kernel"].shape
       (5, 4, 3)
+
+    Source: Tenenbaum and Freeman, "Separating Style and Content with Bilinear Models", https://doi.org/10.1162/089976600300015349.
     """
     _check.positive("bilinear", features=features)
 

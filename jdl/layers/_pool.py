@@ -28,6 +28,8 @@ def max_pool(window: int | Sequence[int], *, stride: int | Sequence[int] | None 
       >>> from jdl import layers as L
       >>> L.max_pool(2).apply({}, {}, jnp.ones((1, 8, 8, 3)))[0].shape
       (1, 4, 4, 3)
+
+    Source: Riesenhuber and Poggio, "Hierarchical models of object recognition in cortex", https://doi.org/10.1038/14819.
     """
     return _pool(functional.max_pool, window, stride, padding)
 

@@ -23,6 +23,8 @@ def unit_norm(*, axis: int | Sequence[int] = -1, epsilon: float = 1e-12) -> Laye
       >>> from jdl import layers as L
       >>> L.unit_norm().apply({}, {}, jnp.array([[0.0, 4.0]]))[0].tolist()
       [[0.0, 1.0]]
+
+    Source: Liu, Rabinovich and Berg, "ParseNet: Looking Wider to See Better", https://arxiv.org/abs/1506.04579.
     """
     _check.axes("unit_norm", axis=axis)
     _check.within("unit_norm", 0, float("inf"), epsilon=epsilon)
