@@ -32,13 +32,13 @@ def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tup
 
 
 def check_sizes(name: str, **sizes: Any) -> None:
-    """Raises ValueError where no input would do: unless each is a positive integer, or there is one for each of 1 to 3 axes."""
+    """Raises ValueError unless each is a positive integer, or there is one for each of 1 to 3 axes, for all the same number."""
     _check.positive(name, **sizes)
     _same_axes(name, sizes)
 
 
 def check_geometry(name: str, padding: Padding, named: Sequence[str] = NAMED, **sizes: Any) -> None:
-    """Raises ValueError where no input would do: for sizes, likewise, and padding that is unknown or for another number of axes."""
+    """`check_sizes`, and the same for padding, which may have one of these names."""
     check_sizes(name, **sizes)
     if not isinstance(padding, str) or padding not in named:
         widths(name, padding, None, named)
