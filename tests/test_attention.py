@@ -362,6 +362,11 @@ def test_repeated_blocks_with_caches_are_a_loop(rng):
         (lambda x: L.attention(4, kv_heads=3), ValueError, "heads must be a multiple of kv_heads, got 4 and 3"),
         (lambda x: L.attention(0), ValueError, "heads must be a positive integer"),
         (lambda x: L.attention(4, rate=-0.1), ValueError, "rate must be in"),
+        (
+            lambda x: L.transformer_block(L.attention(2), L.mlp([8])).init(jax.random.key(0), x[..., 0]),
+            ValueError,
+            r"transformer_block: mlp must give as many features as float32\[2, 3, 4\] has, got float32\[2, 3, 8\]",
+        ),
         (lambda x: L.transformer_block(L.attention(4), L.mlp([8]), order="mid"), ValueError, "order must be pre, post or parallel"),
         (
             lambda x: L.transformer_block(L.attention(4), L.mlp([8]), order="parallel", cross=L.attention(4)),

@@ -292,7 +292,7 @@ def test_nothing_is_deleted_unless_the_newest_is_good(folder, monkeypatch):
         (lambda: checkpoint.keep(every=0), "every must be a positive integer"),
         (lambda: checkpoint.every(), "give seconds, steps or epochs"),
         (lambda: checkpoint.every(steps=0), "steps must be a positive integer"),
-        (lambda: checkpoint.every(seconds=-1), "seconds must be at least"),
+        (lambda: checkpoint.every(seconds=-1), "seconds must be above 0"),
     ],
 )
 def test_wrong_plans(wrong, message):

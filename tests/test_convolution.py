@@ -55,24 +55,44 @@ def scattered(x, kernel, stride, dilation):
     return y
 
 
-@pytest.mark.parametrize("window", [2, 3, 4])
-def test_conv_transpose_in_every_geometry_scatters(normal, window):
-    """Of one size: an entry more is a stride more of output, and leaves the same remainders."""
-    x, kernel = normal(1, 4, 2), normal(window, 2, 3)
-    expected, geometries = [], []
+def gathered(dy, x, kernel, stride, dilation):
+    """The gradients of `scattered` with respect to its input and its kernel, from that with respect to its output."""
+    dx, dkernel = np.zeros_like(x), np.zeros_like(kernel)
+    for p, k in np.ndindex(x.shape[1], len(kernel)):
+        there = dy[:, p * stride + k * dilation]
+        dx[:, p] += there @ kernel[k].T
+        dkernel[k] += x[:, p].T @ there
+    return dx, dkernel
+
+
+@pytest.mark.parametrize("window, size", [(2, 5), (3, 4), (4, 2)])
+def test_conv_transpose_in_every_geometry_scatters(normal, window, size):
+    """For output paddings below stride or dilation; with the largest and the least of these, gradients too."""
+    x, kernel = normal(1, size, 2), normal(window, 2, 3)
+    expected, slopes, geometries, weights = [], [], [], []
     for stride, padding, dilation in itertools.product((1, 2, 3), (0, 1, 2), (1, 2)):
         whole = scattered(x, kernel, stride, dilation)
-        for extra in range(stride):
+        for extra in range(most := max(stride, dilation)):
             longer = np.pad(whole, [(0, 0), (0, extra), (0, 0)])
             expected.append(longer[:, padding : longer.shape[1] - padding])
             geometries.append({"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation})
+            weights.append(normal(*expected[-1].shape) if padding == 1 and extra in (0, most - 1) else None)
+            if weights[-1] is not None:
+                dy = np.pad(weights[-1], [(0, 0), (padding, padding), (0, 0)])[:, : whole.shape[1]]
+                slopes.append(gathered(dy, x, kernel, stride, dilation))
 
     @jax.jit
-    def ours(x, kernel):
-        return [jdl.functional.conv_transpose(x, kernel, **geometry) for geometry in geometries]
+    def ours(x, kernel, weights):
+        values, gradients = [], []
+        for geometry, weight in zip(geometries, weights):
+            apply = functools.partial(F.conv_transpose, **geometry)
+            values.append(apply(x, kernel))
+            if weight is not None:
+                gradients.append(jax.vjp(apply, x, kernel)[1](weight))
+        return values, gradients
 
-    assert len(expected) == 3 * 2 * (1 + 2 + 3)
-    assert_close(ours(x, kernel), expected)
+    assert (len(expected), len(slopes)) == (3 * (1 + 2 + 2 + 2 + 3 + 3), 1 + 5 * 2)
+    assert_close(ours(x, kernel, weights), (expected, slopes))
 
 
 @pytest.mark.parametrize("window, stride", [(2, 3), (3, 2), (4, 2), (3, 3), (2, 1)])

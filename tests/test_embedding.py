@@ -180,10 +180,10 @@ X = jnp.ones((2, 2))
     [
         (lambda: losses.triplet(X, X, X, margin=-1.0), "triplet: margin must be at least 0"),
         (lambda: losses.cosine_embedding((X, X), jnp.ones(2), margin=2.0), r"margin must be in \[-1, 1\]"),
-        (lambda: losses.nt_xent(X, X, temperature=0.0), "nt_xent: temperature must be at least"),
-        (lambda: losses.clip(X, X, logit_scale=-1.0), "clip: logit_scale must be at least"),
+        (lambda: losses.nt_xent(X, X, temperature=0.0), "nt_xent: temperature must be above 0"),
+        (lambda: losses.clip(X, X, logit_scale=-1.0), "clip: logit_scale must be above 0"),
         (lambda: losses.arc_face(X, jnp.zeros(2, int), margin=4.0), "arc_face: margin must be in"),
-        (lambda: losses.circle(X, jnp.zeros(2, int), scale=0.0), "circle: scale must be at least"),
+        (lambda: losses.circle(X, jnp.zeros(2, int), scale=0.0), "circle: scale must be above 0"),
         (lambda: losses.barlow_twins(X, X, where=jnp.ones(3, bool)), "barlow_twins: where must have"),
         (lambda: losses.vicreg(X, X, variance=-1.0), "vicreg: variance must be at least 0"),
         (lambda: losses.negative_elbo(jnp.ones(2), (X, X), beta=-1.0), "beta must be at least 0"),

@@ -103,7 +103,7 @@ def test_an_error_at_the_start_or_the_end_loses_nothing_without_checkpoints(key,
     ("change", "error", "message"),
     [
         ({"callbacks": ["print"]}, TypeError, "fit: callbacks must be functions of an event, got 'print'"),
-        ({"watchdog": 0}, ValueError, "fit: watchdog must be at least"),
+        ({"watchdog": 0}, ValueError, "fit: watchdog must be above 0"),
     ],
 )
 def test_bad_calls(key, change, error, message):

@@ -226,7 +226,7 @@ def test_experts_in_a_parallel_block(rng, x):
     [
         (lambda x: L.mixture_of_experts(jnp.tanh, 2, k=3), ValueError, "k must be at most the number of experts, got 3 of 2"),
         (lambda x: L.mixture_of_experts(jnp.tanh, 0), ValueError, "experts must be a positive integer"),
-        (lambda x: L.mixture_of_experts(jnp.tanh, 2, capacity_factor=0.0), ValueError, "capacity_factor must be at least"),
+        (lambda x: L.mixture_of_experts(jnp.tanh, 2, capacity_factor=0.0), ValueError, "capacity_factor must be above 0"),
         (lambda x: L.mixture_of_experts(jnp.tanh, 2, jitter=-0.1), ValueError, r"jitter must be in \[0, 1\]"),
         (lambda x: L.mixture_of_experts(L.batch_norm(), 2).init(jax.random.key(0), x), ValueError, "experts can't have state"),
         (lambda x: L.mixture_of_experts(3, 2), TypeError, "expert must be a Layer"),

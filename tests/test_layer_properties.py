@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gc
 import json
+import re
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,7 @@ from rows._row import Row
 from tolerances import assert_close, assert_equal
 
 from jdl import layers as L
+from jdl.functional import _check
 from jdl.layer import Layer
 
 
@@ -395,13 +397,16 @@ def test_names_and_shapes_are_golden(row):
 @functools.cache
 def nested(row: Row):
     """A model with the row's layer two levels down, and the shapes of its params and state."""
-    model = L.chain(block=L.chain(inner=row.make()))
+
+    def around(**layer):
+        return L.compose(**layer)(lambda net, *inputs: getattr(net, *layer)(*inputs))
+
+    model = around(block=around(inner=row.make()))
     return model, jax.eval_shape(model.init, jax.random.key(0), *row.inputs)
 
 
 @pytest.mark.parametrize("row, wrong, message, misfit", [
-    of_row(row, wrong, message, misfit, name=f"-{wrong.dtype}{list(wrong.shape)}")
-    for row in LAYERS for misfit, cases in ((False, row.wrong), (True, row.misfits)) for wrong, message in cases
+    of_row(row, wrong, message, misfit, name=f"-{_check.describe(wrong)}") for row in LAYERS for wrong, message, misfit in row.bad()
 ])  # fmt: skip
 def test_wrong_inputs_are_named_with_their_path(row, wrong, message, misfit, key):
     model, made = nested(row)
@@ -410,12 +415,21 @@ def test_wrong_inputs_are_named_with_their_path(row, wrong, message, misfit, key
         with pytest.raises((ValueError, TypeError), match=message) as caught:
             call()
         notes = "\n".join(caught.value.__notes__)
-        assert 'in layer "block/inner' in notes and f"{wrong.dtype}{list(wrong.shape)}" in notes
+        assert 'in layer "block/inner' in notes
+        off = [_check.describe(x) for x, right in zip(wrong, row.inputs, strict=True) if x != right]
+        if 'in layer "block/inner/' in notes and not all(x in notes for x in off):  # it has inputs of its own
+            off = [x for x in re.findall(r"\w+\[[\d, ]*\]", notes) if x in str(caught.value)][:1] or off
+        assert all(x in notes for x in off)
 
     if not misfit:
-        check(lambda: jax.eval_shape(model.init, key, wrong))
+        check(lambda: jax.eval_shape(model.init, key, *wrong))
     for train in (True, False):
-        check(lambda: jax.eval_shape(functools.partial(model.apply, train=train), *made, wrong, key=key))  # noqa: B023
+        check(lambda: jax.eval_shape(functools.partial(model.apply, train=train), *made, *wrong, key=key))  # noqa: B023
+
+
+@pytest.mark.parametrize("row", [of_row(row) for row in LAYERS if len(row.inputs) > 1])
+def test_rows_of_several_inputs_have_wrong_ones_in_each_place(row):
+    assert all(any(wrong[i] != x for wrong, *_ in row.bad()) for i, x in enumerate(row.inputs))
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def test_bilinear_has_the_fan_in_of_both_inputs():
 @pytest.mark.parametrize("x1, x2, kernel, message", [
     ((4, 3), (4, 2), (3, 2), r"bilinear: kernel must be \(in1, in2, out\), got float32\[3, 2\]; x1 is float32\[4, 3\], x2 is"),
     ((4, 3), (4, 3), (3, 2, 5), r"bilinear: kernel takes 3 and 2 features, x1 is float32\[4, 3\], x2 is float32\[4, 3\]"),
-    ((4, 3), (1, 2), (3, 2, 5), r"bilinear: kernel takes 3 and 2 features, x1 is float32\[4, 3\], x2 is float32\[1, 2\]"),
+    ((4, 3), (1, 2), (3, 2, 5), r"bilinear: all axes but the last must be the same, x1 is float32\[4, 3\], x2 is float32\[1, 2\]"),
     ((), (), (3, 2, 5), r"bilinear: kernel takes 3 and 2"),
 ])  # fmt: skip
 def test_bilinear_refuses(key, x1, x2, kernel, message):
@@ -170,9 +170,9 @@ def test_bilinear_refuses(key, x1, x2, kernel, message):
 
 
 def test_bilinear_layer_refuses(key):
-    with pytest.raises(TypeError, match=r"bilinear: x must be a floating-point array, got int32\[4, 2\]"):
+    with pytest.raises(TypeError, match=r"bilinear: x2 must be a floating-point array, got int32\[4, 2\]"):
         L.bilinear(3).init(key, jnp.ones((4, 3)), jnp.ones((4, 2), jnp.int32))
-    with pytest.raises(ValueError, match=r"bilinear: x must be \(\.\.\., features\), got float32\[\]"):
+    with pytest.raises(ValueError, match=r"bilinear: x2 must be \(\.\.\., features\), got float32\[\]"):
         L.bilinear(3).init(key, jnp.ones((4, 3)), jnp.ones(()))
 
 

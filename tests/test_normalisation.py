@@ -528,7 +528,7 @@ X, KEY = jnp.ones((2, 4, 3)), jax.random.key(0)
     (lambda: L.film().init(KEY, X[0, 0], jnp.ones((3, 5))), ValueError, r"film: x must be .* got float32\[3\]"),
     (lambda: L.film().apply({"kernel": jnp.ones((5, 8)), "bias": jnp.ones(8)}, {}, X, jnp.ones((2, 5))), ValueError,
      r"film: kernel is for 4 features, x is float32\[2, 4, 3\]"),
-    (lambda: L.adaptive_layer_norm().init(KEY, X, jnp.ones((2, 5), int)), TypeError, "adaptive_layer_norm: x must be"),
+    (lambda: L.adaptive_layer_norm().init(KEY, X, jnp.ones((2, 5), int)), TypeError, "adaptive_layer_norm: condition must be"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(call, error, message):
     with pytest.raises(error, match=message):

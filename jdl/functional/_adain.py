@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
+from jdl.functional._numbers import widen
 from jdl.functional._standardise import standardise, widened
 
 
@@ -32,7 +33,7 @@ def adain(x: jax.Array, style: jax.Array, *, epsilon: float = 1e-5) -> jax.Array
     Source: Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization",
     https://arxiv.org/abs/1703.06868.
     """
-    wide, style = widened("adain", x), widened("adain", style)
+    wide, style = widened("adain", x, epsilon=epsilon), widen(_check.floating("adain", style, "style"))
     for one in (x, style):
         _check.rank("adain", one, range(3, 65), "(batch, *spatial, features), and style likewise")
     if (x.shape[0], x.shape[-1]) != (style.shape[0], style.shape[-1]):

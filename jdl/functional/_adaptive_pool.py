@@ -57,6 +57,8 @@ def adaptive_max_pool(x: jax.Array, size: int | Sequence[int]) -> jax.Array:
       >>> from jdl import functional
       >>> functional.adaptive_max_pool(jnp.arange(5.0).reshape(1, 5, 1), 2).ravel().tolist()
       [2.0, 4.0]
+
+    Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", https://arxiv.org/abs/1406.4729.
     """
     x = _check.floating("adaptive_max_pool", x)
 

@@ -81,8 +81,7 @@ def attention(
     query, keys, values = _checked(query, keys, values, mask, bias, positions, sinks)
     _check.positive("attention", **({} if window is None else {"window": window}))
     _check.within("attention", 0, 1, rate=rate)
-    if not callable(backend):
-        _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
+    check_options(soft_cap, backend, return_weights)
     time, width, memory = query.shape[1], query.shape[3], keys.shape[1]
     scale = 1 / math.sqrt(width) if scale is None else scale
     if mask is not None and mask.ndim == 2:
@@ -92,8 +91,6 @@ def attention(
     at, of = positions or (None, None)
     logits_of = functools.partial(_logits, causal=causal, window=window, scale=scale, soft_cap=soft_cap)
     if callable(backend):
-        if return_weights:
-            raise ValueError("attention: a backend over many devices gives no weights; leave out return_weights, or backend")
         return backend(logits_of, query, keys, values, mask, bias, at, of, sinks, rate, key)
 
     def some(query: jax.Array, mask: Any, bias: Any, at: Any, key: Any) -> Any:
@@ -106,6 +103,16 @@ def attention(
     chunk = queries_at_a_time(query, keys, plain=backend == "xla", chunked=backend == "chunked")
     inputs, axes = (query, mask, bias, at), (1, 2, 2, 1)
     return in_chunks(some, chunk, inputs, axes, key, (1, 2) if return_weights else 1)
+
+
+def check_options(soft_cap: Any, backend: Any, return_weights: bool) -> None:
+    """Raises ValueError unless `soft_cap` is above 0, and there is such a backend, which gives weights if they are asked for."""
+    if soft_cap is not None:
+        _check.above_zero("attention", soft_cap=soft_cap)
+    if not callable(backend):
+        _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
+    elif return_weights:
+        raise ValueError("attention: a backend over many devices gives no weights; leave out return_weights, or backend")
 
 
 def _logits(

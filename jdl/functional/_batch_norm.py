@@ -163,6 +163,7 @@ def batch_norm(
     Source: Ioffe and Szegedy, "Batch Normalization", https://arxiv.org/abs/1502.03167.
     """
     x = _check.floating("batch_norm", x)
+    _check.within("batch_norm", 0, float("inf"), epsilon=epsilon)
     for name, weight in {"mean": mean, "variance": variance, "scale": scale, "bias": bias}.items():
         if x.ndim == 0 or (weight is not None and weight.shape != x.shape[-1:]):
             raise ValueError(f"batch_norm: {name} is for {jnp.size(weight)} features, x is {_check.describe(x)}")
@@ -221,7 +222,7 @@ def batch_renorm(
     Source: Ioffe, "Batch Renormalization", https://arxiv.org/abs/1702.03275.
     """
     _check.within("batch_renorm", 1, math.inf, r_max=r_max)
-    _check.within("batch_renorm", 0, math.inf, d_max=d_max)
+    _check.within("batch_renorm", 0, math.inf, d_max=d_max, epsilon=epsilon)
     wide = jnp.promote_types(jnp.result_type(x), jnp.float32)
     deviation = jnp.sqrt(running_variance.astype(wide) + epsilon)
     r = jnp.clip(jnp.sqrt(variance.astype(wide) + epsilon) / deviation, 1 / r_max, r_max)

@@ -45,10 +45,10 @@ def floating(name: str, x: Any, what: str = "x") -> Any:
     return x if isinstance(x, jax.ShapeDtypeStruct) else jnp.asarray(x)
 
 
-def rank(name: str, x: Any, ranks: Sequence[int], layout: str) -> None:
+def rank(name: str, x: Any, ranks: Sequence[int], layout: str, what: str = "x") -> None:
     """Raises ValueError unless the rank of `x` is one of `ranks`; `layout` says what the axes mean."""
     if getattr(x, "ndim", None) not in ranks:
-        raise ValueError(f"{name}: x must be {layout}, got {describe(x)}")
+        raise ValueError(f"{name}: {what} must be {layout}, got {describe(x)}")
 
 
 def same_shape(name: str, **arrays: Any) -> None:
@@ -73,6 +73,16 @@ def positive(name: str, **sizes: Any) -> None:
                 raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
 
 
+def axes(name: str, **axes: Any) -> tuple[int, ...]:
+    """The axes as a tuple; raises ValueError unless they are integers, one or more, all different."""
+    ((key, given),) = axes.items()
+    each = tuple(given) if isinstance(given, Sequence) else (given,)
+    integers = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in each)
+    if not each or not integers or len(set(each)) < len(each):
+        raise ValueError(f"{name}: {key} must be an integer, or several different ones, got {given!r}")
+    return each
+
+
 def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
     """Raises ValueError unless `value` is one of `choices`."""
     if value not in choices:
@@ -82,17 +92,20 @@ def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
 def within(name: str, low: float, high: float, /, **values: Any) -> None:
     """Raises ValueError unless each number lies in [low, high], where the host can see it."""
     bounds = f"at least {low}" if math.isinf(high) else f"in [{low}, {high}]"
-    for key, value in values.items():
-        outside = lambda value: ~((low <= value) & (value <= high))
-        if isinstance(value, jax.core.Tracer):
-            _report_on_device(name, f"{key} must be {bounds}", value, outside)
-        elif np.any(outside(np.asarray(value))):
-            raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
+    _all(name, bounds, values, lambda x: (low <= x) & (x <= high))
 
 
 def above_zero(name: str, /, **values: Any) -> None:
     """Raises ValueError unless each number is above 0, where the host can see it."""
-    within(name, float(np.finfo(np.float32).tiny), float("inf"), **values)
+    _all(name, "above 0", values, lambda x: x >= np.finfo(np.float32).tiny)
+
+
+def _all(name: str, bounds: str, values: dict[str, Any], fits: Callable[[Any], Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, jax.core.Tracer):
+            _report_on_device(name, f"{key} must be {bounds}", value, lambda x: ~fits(x))
+        elif not np.all(fits(np.asarray(value))):
+            raise ValueError(f"{name}: {key} must be {bounds}, got {value}")
 
 
 def ordered(name: str, **values: Any) -> None:

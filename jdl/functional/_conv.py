@@ -59,6 +59,8 @@ def conv(
       >>> from jdl import functional
       >>> functional.conv(jnp.ones((1, 4, 4, 3)), jnp.ones((3, 3, 3, 8)), stride=2).shape
       (1, 2, 2, 8)
+
+    Source: LeCun et al., "Gradient-based learning applied to document recognition", https://doi.org/10.1109/5.726791.
     """
     return convolve("conv", x, kernel, bias, stride, padding, padding_mode, dilation, groups)
 

@@ -7,7 +7,9 @@ import jax
 from jdl.functional import _check
 from jdl.functional._bias import add_bias
 from jdl.functional._conv import form, operands
-from jdl.functional._window import Padding, Pads, Sizes, resolve
+from jdl.functional._window import Padding, Pads, Sizes, check_geometry, resolve
+
+NAMED = "SAME", "VALID"  # of paddings; a causal one is none here
 
 
 def conv_transpose(
@@ -57,7 +59,7 @@ def conv_transpose(
     """
     x, stride, dilation = operands("conv_transpose", x, kernel, stride, dilation, groups)
     window = kernel.shape[:-2]
-    extra = _extra(output_padding, stride, dilation)
+    extra = extra_of(output_padding, stride, dilation)
     pads = _pads(padding, window, stride, dilation)
     reach = [d * (w - 1) + 1 for d, w in zip(dilation, window)]
     pairs = zip(x.shape[1:-1], stride, reach, pads, extra)
@@ -76,7 +78,8 @@ def _swapped(kernel: jax.Array, groups: int) -> jax.Array:
     return split.swapaxes(-3, -1).reshape(*window, features // groups, groups * channels)
 
 
-def _extra(output_padding: int | Sequence[int], stride: Sizes, dilation: Sizes) -> Sizes:
+def extra_of(output_padding: int | Sequence[int], stride: Sizes, dilation: Sizes) -> Sizes:
+    """`output_padding` for each spatial axis; raises ValueError unless it is less than stride or dilation."""
     extra = tuple(output_padding) if isinstance(output_padding, Sequence) else (output_padding,) * len(stride)
     if len(extra) != len(stride) or not all(isinstance(e, int) and 0 <= e < max(s, d) for e, s, d in zip(extra, stride, dilation)):
         limits = f"stride {stride} or dilation {dilation}"
@@ -89,7 +92,6 @@ def _pads(padding: Padding, window: Sizes, stride: Sizes, dilation: Sizes) -> Pa
     if padding == "SAME":
         total = [d * (w - 1) + 1 - s for w, s, d in zip(window, stride, dilation)]
         return tuple((max(t, 0) // 2, t - max(t, 0) // 2) for t in total)
-    if padding == "CAUSAL":
-        raise ValueError('conv_transpose: padding must be "SAME", "VALID", a width, or (low, high) pairs, got \'CAUSAL\'')
+    check_geometry("conv_transpose", padding, NAMED)
     fits_all = [d * (w - 1) + 1 for w, d in zip(window, dilation)]
     return resolve("conv_transpose", padding, fits_all, window, stride, dilation)

@@ -102,10 +102,10 @@ def images(name: str, x: jax.Array) -> jax.Array:
     return x
 
 
-def sequences(name: str, x: jax.Array) -> jax.Array:
+def sequences(name: str, x: jax.Array, what: str = "x") -> jax.Array:
     """`x` as JAX's array; raises unless it is `(batch, time, features)`."""
-    x = _check.floating(name, x)
-    _check.rank(name, x, (3,), "(batch, time, features)")
+    x = _check.floating(name, x, what)
+    _check.rank(name, x, (3,), "(batch, time, features)", what)
     return x
 
 
@@ -131,11 +131,16 @@ def real(x: jax.Array) -> jnp.dtype:
 
 def mask_shape(name: str, x: jax.Array, shared: int | Sequence[int]) -> tuple[int, ...]:
     """The shape of `x`, with 1 for shared axes; raises ValueError if `x` lacks one."""
-    axes = tuple(shared) if isinstance(shared, Sequence) else (shared,)
+    axes = check_shared(name, shared)
     if not all(-x.ndim <= axis < x.ndim for axis in axes):
         raise ValueError(f"{name}: shared must be axes of x, got {axes} for {_check.describe(x)}")
     alone = {axis % x.ndim for axis in axes}
     return tuple(1 if axis in alone else size for axis, size in enumerate(x.shape))
+
+
+def check_shared(name: str, shared: int | Sequence[int]) -> tuple[int, ...]:
+    """The axes as a tuple; raises ValueError unless they are integers."""
+    return () if isinstance(shared, Sequence) and len(shared) == 0 else _check.axes(name, shared=shared)
 
 
 def _draw(key: jax.Array, shape: tuple[int, ...], keep: jax.Array) -> jax.Array:

@@ -40,6 +40,8 @@ def embedding_bag(
       >>> from jdl import functional
       >>> functional.embedding_bag(jnp.array([[2, 0], [1, 1]]), jnp.eye(3)).tolist()
       [[0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
+
+    Source: Joulin et al., "Bag of Tricks for Efficient Text Classification", https://arxiv.org/abs/1607.01759.
     """
     ids = _check.array(ids)
     check_reduction(reduction)

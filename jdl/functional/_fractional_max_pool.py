@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._max_pool import max_pool
-from jdl.functional._window import expand, spatial_axes
+from jdl.functional._window import check_sizes, expand, spatial_axes
 
 
 def fractional_max_pool(
@@ -64,7 +64,7 @@ def check_size(name: str, size: int | Sequence[int] | None, ratio: float | None)
     if (size is None) == (ratio is None):
         raise ValueError(f"{name}: give one of size and ratio, got size={size!r} and ratio={ratio!r}")
     if size is not None:
-        _check.positive(name, size=size)
+        check_sizes(name, size=size)
     elif not 0 < ratio < 1:  # type: ignore[operator]
         raise ValueError(f"{name}: ratio must be in (0, 1), got {ratio!r}")
 

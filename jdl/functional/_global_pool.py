@@ -116,6 +116,7 @@ def generalized_mean_pool(x: jax.Array, power: float | jax.Array, *, epsilon: fl
     """
     x = _check.floating("generalized_mean_pool", x)
     spatial_axes("generalized_mean_pool", x)
+    _check.above_zero("generalized_mean_pool", epsilon=epsilon)
     if jnp.shape(power) not in ((), x.shape[-1:]):
         raise ValueError(f"generalized_mean_pool: power is for {jnp.size(power)} channels, x is {_check.describe(x)}")
     wide = jnp.promote_types(x.dtype, jnp.float32)

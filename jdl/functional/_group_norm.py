@@ -35,7 +35,7 @@ def group_norm(
 
     Source: Wu and He, "Group Normalization", https://arxiv.org/abs/1803.08494.
     """
-    wide = widened("group_norm", x, scale=scale, bias=bias)
+    wide = widened("group_norm", x, epsilon=epsilon, scale=scale, bias=bias)
     _check.rank("group_norm", x, range(2, 65), "(batch, ..., features)")
     _check.positive("group_norm", groups=groups)
     if x.shape[-1] % groups:
@@ -70,6 +70,6 @@ def instance_norm(
 
     Source: Ulyanov et al., "Instance Normalization", https://arxiv.org/abs/1607.08022.
     """
-    wide = widened("instance_norm", x, scale=scale, bias=bias)
+    wide = widened("instance_norm", x, epsilon=epsilon, scale=scale, bias=bias)
     _check.rank("instance_norm", x, range(3, 65), "(batch, *spatial, features)")
     return affine(standardise(wide, range(1, x.ndim - 1), epsilon), scale, bias).astype(x.dtype)

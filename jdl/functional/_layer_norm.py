@@ -42,7 +42,7 @@ def layer_norm(
     Source: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
     """
     axes = trailing("layer_norm", x, axis)
-    wide = widened("layer_norm", x, len(axes), scale=scale, bias=bias)
+    wide = widened("layer_norm", x, len(axes), epsilon=epsilon, scale=scale, bias=bias)
     return affine(standardise(wide, axes, epsilon), scale, bias).astype(x.dtype)
 
 
@@ -69,9 +69,16 @@ def rms_norm(x: jax.Array, scale: jax.Array | None = None, *, epsilon: float = 1
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", https://arxiv.org/abs/1910.07467.
     """
-    wide = widened("rms_norm", x, scale=scale)
+    wide = widened("rms_norm", x, epsilon=epsilon, scale=scale)
     y = wide * jax.lax.rsqrt(jnp.square(wide).mean(-1, keepdims=True) + epsilon)
     return affine(y, scale, None).astype(x.dtype)
+
+
+def check_axis(name: str, axis: int | Sequence[int]) -> None:
+    """Raises ValueError unless an input may have these as its trailing axes."""
+    axes = _check.axes(name, axis=axis)
+    if max(axes) < 0 and min(axes) != -len(axes):
+        raise ValueError(f"{name}: axis must name trailing axes, such as -1 or (-2, -1), got {axis!r}")
 
 
 def trailing(name: str, x: jax.Array, axis: int | Sequence[int]) -> tuple[int, ...]:

@@ -39,8 +39,15 @@ def local_response_norm(x: jax.Array, *, size: int = 5, alpha: float = 1e-4, bet
     """
     x = _check.floating("local_response_norm", x)
     _check.rank("local_response_norm", x, range(2, 65), "(batch, ..., features)")
-    _check.positive("local_response_norm", size=size)
+    check_options(size, alpha, k)
     wide = widen(x)
     squares = jnp.square(wide).reshape(-1, x.shape[-1], 1)  # channels as places
     mean = avg_pool(squares, size, stride=1, padding=((size // 2, (size - 1) // 2),)).reshape(x.shape)
     return (wide * jnp.power(k + alpha * mean, -beta)).astype(x.dtype)
+
+
+def check_options(size: int, alpha: float, k: float) -> None:
+    """Raises ValueError where the divisor could be 0 or less, or there is no window."""
+    _check.positive("local_response_norm", size=size)
+    _check.within("local_response_norm", 0, float("inf"), alpha=alpha)
+    _check.above_zero("local_response_norm", k=k)

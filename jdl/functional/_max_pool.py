@@ -45,6 +45,8 @@ def max_pool(
       >>> from jdl import functional
       >>> functional.max_pool(jnp.arange(4.0).reshape(1, 4, 1), 2).ravel().tolist()
       [1.0, 3.0]
+
+    Source: Riesenhuber and Poggio, "Hierarchical models of object recognition in cortex", https://doi.org/10.1038/14819.
     """
     return _extreme("max_pool", x, window, stride, padding, mask, lowest, larger)
 
@@ -107,6 +109,8 @@ def max_pool_with_indices(
       >>> values, indices = functional.max_pool_with_indices(jnp.array([5.0, 1.0, 2.0, 7.0]).reshape(1, 4, 1), 2)
       >>> values.ravel().tolist(), indices.ravel().tolist()
       ([5.0, 7.0], [0, 3])
+
+    Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", https://arxiv.org/abs/1311.2901.
     """
     window, stride, pads = _slide.geometry("max_pool_with_indices", x, window, stride, padding)
     x = _real("max_pool_with_indices", x)

@@ -34,12 +34,17 @@ def pad(x: jax.Array, padding: int | Sequence[tuple[int, int]], *, mode: str = "
       [0.0, 1.0, 2.0, 1.0, 0.0]
     """
     pairs = widths("pad", padding, spatial_axes("pad", x))
-    _check.choice("pad", "mode", mode, tuple(MODES))
+    check_mode("pad", mode, value)
     if mode == "zeros":
         return jnp.pad(x, [(0, 0), *pairs, (0, 0)], constant_values=jnp.asarray(value, x.dtype))
-    if isinstance(value, jax.Array) or value != 0:
-        raise ValueError(f"pad: value is for mode zeros, {mode} pads with entries of x, got value {value}")
     return jnp.pad(x, [(0, 0), *pairs, (0, 0)], mode=MODES[mode])
+
+
+def check_mode(name: str, mode: str, value: float | jax.Array) -> None:
+    """Raises ValueError unless there is such a mode, and it takes such a value."""
+    _check.choice(name, "mode", mode, tuple(MODES))
+    if mode != "zeros" and (isinstance(value, jax.Array) or value != 0):
+        raise ValueError(f"{name}: value is for mode zeros, {mode} pads with entries of x, got value {value}")
 
 
 def crop(x: jax.Array, padding: int | Sequence[tuple[int, int]]) -> jax.Array:

@@ -34,6 +34,7 @@ def sinusoidal(positions: jax.Array, features: int, *, base: float = 10_000.0) -
     Source: Vaswani et al., "Attention Is All You Need", https://arxiv.org/abs/1706.03762 (there sines and cosines alternate).
     """
     _check.positive("sinusoidal", features=features)
+    _check.above_zero("sinusoidal", base=base)
     if features % 2:
         raise ValueError(f"sinusoidal: features must be even, got {features}")
     rates = base ** (-jnp.arange(features // 2) / (features // 2))

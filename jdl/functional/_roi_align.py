@@ -49,11 +49,12 @@ def roi_align(
 
     Source: He et al., "Mask R-CNN", https://arxiv.org/abs/1703.06870.
     """
-    x, boxes = _check.floating("roi_align", x), _check.floating("roi_align", boxes)
+    x, boxes = _check.floating("roi_align", x), _check.floating("roi_align", boxes, "boxes")
     _check.rank("roi_align", x, (4,), "(batch, height, width, channels)")
     if boxes.ndim != 3 or boxes.shape[::2] != (len(x), 4):
         raise ValueError(f"roi_align: boxes must be (batch, n, 4), got {_check.describe(boxes)} for {_check.describe(x)}")
     _check.positive("roi_align", samples=samples)
+    _check.above_zero("roi_align", scale=scale)
     sizes = expand("roi_align", "size", size, 2)
     wide = jnp.promote_types(x.dtype, jnp.float32)
     offset = 0.5 if aligned else 0.0

@@ -39,7 +39,7 @@ def rope(
       An array like `x`.
 
     Raises:
-      ValueError: if ranks don't fit, or the rotated width is odd.
+      ValueError: if ranks don't fit, a number is out of range, or the rotated width is odd.
 
     Example:
       >>> import jax.numpy as jnp
@@ -56,6 +56,10 @@ def rope(
     _check.rank("rope", x, (4,), "(batch, time, heads, width)")
     if positions.ndim != 2 or positions.shape[0] not in (1, x.shape[0]) or positions.shape[1] != x.shape[1]:
         raise ValueError(f"rope: positions must be {list(x.shape[:2])}, got {_check.describe(positions)}")
+    _check.above_zero("rope", base=base, share=share)
+    _check.within("rope", 1, float("inf"), interpolate=interpolate)
+    if original_length is not None:
+        _check.positive("rope", original_length=original_length)
     width = round(share * x.shape[-1])
     if width % 2 or not 0 < width <= x.shape[-1]:
         raise ValueError(f"rope: pairs are rotated, share={share} of {x.shape[-1]} features is {width}")

@@ -34,6 +34,7 @@ def power_iteration(kernel: jax.Array, u: jax.Array, *, steps: int = 1, epsilon:
     Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957.
     """
     _check.positive("power_iteration", steps=steps)
+    _check.within("power_iteration", 0, float("inf"), epsilon=epsilon)
     w = jax.lax.stop_gradient(_kernel.matrix("power_iteration", kernel))
     row = jax.lax.stop_gradient(_kernel.per_output("power_iteration", "u", u, kernel))
     for _ in range(steps):
@@ -70,6 +71,7 @@ def spectral_norm(kernel: jax.Array, u: jax.Array, *, epsilon: float = 1e-12) ->
 
     Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957.
     """
+    _check.within("spectral_norm", 0, float("inf"), epsilon=epsilon)
     w = _kernel.matrix("spectral_norm", kernel)
     row = jax.lax.stop_gradient(_kernel.per_output("spectral_norm", "u", u, kernel))
     square = jnp.square(row @ w.T).sum()

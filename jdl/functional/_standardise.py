@@ -9,10 +9,11 @@ from jdl.functional import _check
 from jdl.functional._numbers import widen
 
 
-def widened(name: str, x: jax.Array, axes: int = 1, **weights: jax.Array | None) -> jax.Array:
+def widened(name: str, x: jax.Array, axes: int = 1, *, epsilon: float = 0.0, **weights: jax.Array | None) -> jax.Array:
     """`x` in float32 at least; raises unless it is floating point and each weight has the shape of its last `axes` axes."""
     x = _check.floating(name, x)
     _check.rank(name, x, range(1, 65), "(..., features)")
+    _check.within(name, 0, float("inf"), epsilon=epsilon)
     for key, weight in weights.items():
         if weight is not None and weight.shape != x.shape[-axes:]:
             raise ValueError(f"{name}: {key} is for {weight.size} features, x is {_check.describe(x)}")

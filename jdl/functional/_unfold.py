@@ -45,7 +45,7 @@ def unfold(
       [[[0.0, 1.0], [1.0, 2.0], [2.0, 3.0]]]
     """
     spatial_axes("unfold", x)
-    window, stride, pads, dilation = _geometry("unfold", x.shape[1:-1], window, stride, padding, dilation)
+    window, stride, pads, dilation = geometry("unfold", x.shape[1:-1], window, stride, padding, dilation)
     return patches(pad(x, pads), window, stride, dilation)
 
 
@@ -83,7 +83,7 @@ def fold(
     """
     spatial = spatial_axes("fold", patches)
     size = expand("fold", "size", size, spatial)
-    window, stride, pads, dilation = _geometry("fold", size, window, stride, padding, dilation)
+    window, stride, pads, dilation = geometry("fold", size, window, stride, padding, dilation)
     places = places_of([n + low + high for n, (low, high) in zip(size, pads)], window, stride, dilation)
     if patches.shape[1:-1] != places or patches.shape[-1] % math.prod(window):
         wants = f"(batch, {', '.join(map(str, places))}, a multiple of {math.prod(window)})"
@@ -100,7 +100,7 @@ def fold(
     return functools.reduce(operator.add, map(placed, starts(window, dilation), parts))
 
 
-def _geometry(name: str, size: Sequence[int], window, stride, padding, dilation):
+def geometry(name: str, size: Sequence[int], window, stride, padding, dilation):
     sizes = {"window": window, "stride": stride, "dilation": dilation}
     window, stride, dilation = (expand(name, what, value, len(size)) for what, value in sizes.items())
     return window, stride, resolve(name, padding, size, window, stride, dilation), dilation

@@ -2,7 +2,7 @@
 
 import jax
 
-from jdl.functional import _kernel
+from jdl.functional import _check, _kernel
 from jdl.functional._batch_norm import batch_norm, moments
 
 
@@ -30,5 +30,6 @@ def weight_standardization(kernel: jax.Array, *, epsilon: float = 1e-5) -> jax.A
     Source: Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight Standardization",
     https://arxiv.org/abs/1903.10520.
     """
+    _check.within("weight_standardization", 0, float("inf"), epsilon=epsilon)
     w = _kernel.matrix("weight_standardization", kernel)
     return _kernel.like(kernel, batch_norm(w, *moments(w), epsilon=epsilon))

@@ -1,6 +1,7 @@
 """Geometry of windows over spatial axes: sizes for each axis, padding in numbers, and what windows see."""
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from jdl.functional import _check
 Padding = str | int | Sequence[tuple[int, int]]
 Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
+NAMED = ("SAME", "VALID", "CAUSAL")
 
 
 def spatial_axes(name: str, x: Any) -> int:
@@ -29,16 +31,51 @@ def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tup
     return sizes
 
 
-def widths(name: str, padding: Any, spatial: int, also: str = "") -> tuple[tuple[int, int], ...]:
-    """A `(low, high)` pair for each spatial axis, from a width for all sides or such pairs; `also` says what else would do."""
+def check_sizes(name: str, **sizes: Any) -> None:
+    """Raises ValueError unless each is a positive integer, or there is one for each of 1 to 3 axes, for all the same number."""
+    _check.positive(name, **sizes)
+    _same_axes(name, sizes)
+
+
+def check_geometry(name: str, padding: Padding, named: Sequence[str] = NAMED, **sizes: Any) -> None:
+    """`check_sizes`, and the same for padding, which may have one of these names."""
+    check_sizes(name, **sizes)
+    if not isinstance(padding, str) or padding not in named:
+        widths(name, padding, None, named)
+        _same_axes(name, sizes | {"padding": padding})
+
+
+def axes_named(*sizes: Any) -> int:
+    """How many spatial axes these sizes are for; 1 where all are one for all axes."""
+    return max((len(size) for size in sizes if _is_each(size)), default=1)
+
+
+def _same_axes(name: str, sizes: dict[str, Any]) -> None:
+    each = {what: size for what, size in sizes.items() if _is_each(size)}
+    if len({len(size) for size in each.values()}) > 1 or not all(1 <= len(size) <= 3 for size in each.values()):
+        given = " and ".join(f"{what}={size!r}" for what, size in each.items())
+        raise ValueError(f"{name}: sizes must be one for all spatial axes, or one for each of 1 to 3, got {given}")
+
+
+def _is_each(size: Any) -> bool:
+    return isinstance(size, Sequence) and not isinstance(size, str)
+
+
+def widths(name: str, padding: Any, spatial: int | None, named: Sequence[str] = ()) -> Pads:
+    """A `(low, high)` pair for each spatial axis, from a width for all sides or such pairs.
+
+    `spatial` is None where the number of axes is not known yet; `named` are the names that would do, too.
+    """
     if isinstance(padding, int) and not isinstance(padding, bool) and padding >= 0:
-        return ((padding, padding),) * spatial
+        return ((padding, padding),) * (spatial or 1)
     try:
-        pairs = tuple((int(low), int(high)) for low, high in padding)  # type: ignore[union-attr]
+        pairs = tuple((operator.index(low), operator.index(high)) for low, high in padding)  # type: ignore[union-attr]
     except (TypeError, ValueError):
         pairs = ()
-    if isinstance(padding, str) or len(pairs) != spatial or min(min(pair) for pair in pairs) < 0:
-        raise ValueError(f"{name}: padding must be {also}a width of at least 0, or {spatial} (low, high) pairs, got {padding!r}")
+    if not pairs or len(pairs) != (spatial or len(pairs)) or min(min(pair) for pair in pairs) < 0:
+        wants = "".join(f'"{one}", ' for one in named) + "a width of at least 0, or "
+        wants += "a (low, high) pair for each axis" if spatial is None else f"{spatial} (low, high) pairs"
+        raise ValueError(f"{name}: padding must be {wants}, got {padding!r}")
     return pairs
 
 
@@ -60,7 +97,7 @@ def resolve(
     if padding == "VALID":
         pads = ((0, 0),) * len(size)
     else:
-        pads = widths(name, padding, len(size), '"SAME", "VALID", "CAUSAL", ')
+        pads = widths(name, padding, len(size), NAMED)
     for n, r, (low, high) in zip(size, reach, pads):
         if n + low + high < r:
             raise ValueError(f"{name}: a window that spans {r} does not fit an axis of {n} padded by {(low, high)}")

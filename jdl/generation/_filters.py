@@ -31,6 +31,8 @@ def temperature(logits: jax.Array, value: float | jax.Array) -> jax.Array:
       >>> from jdl import generation
       >>> generation.temperature(jnp.array([0.0, 2.0, 1.0]), 0.5).tolist()
       [-4.0, 0.0, -2.0]
+
+    Source: Ackley, Hinton and Sejnowski, "A Learning Algorithm for Boltzmann Machines", https://doi.org/10.1207/s15516709cog0901_7.
     """
     wide, value = _checked("temperature", logits, float("inf"), value=value)
     cold = value < jnp.finfo(wide.dtype).tiny

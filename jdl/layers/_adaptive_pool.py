@@ -4,7 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from jdl import functional
-from jdl.functional import _check
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer, function
 
 
@@ -23,7 +23,7 @@ def adaptive_avg_pool(size: int | Sequence[int]) -> Layer:
       >>> L.adaptive_avg_pool(4).apply({}, {}, jnp.ones((1, 9, 7, 3)))[0].shape
       (1, 4, 4, 3)
     """
-    _check.positive("adaptive_avg_pool", size=size)
+    check_sizes("adaptive_avg_pool", size=size)
     return function(functools.partial(functional.adaptive_avg_pool, size=size))
 
 
@@ -41,8 +41,10 @@ def adaptive_max_pool(size: int | Sequence[int]) -> Layer:
       >>> from jdl import layers as L
       >>> L.adaptive_max_pool(4).apply({}, {}, jnp.ones((1, 9, 7, 3)))[0].shape
       (1, 4, 4, 3)
+
+    Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", https://arxiv.org/abs/1406.4729.
     """
-    _check.positive("adaptive_max_pool", size=size)
+    check_sizes("adaptive_max_pool", size=size)
     return function(functools.partial(functional.adaptive_max_pool, size=size))
 
 
@@ -69,5 +71,5 @@ def spatial_pyramid_pool(sizes: Sequence[int | Sequence[int]]) -> Layer:
     if not sizes:
         raise ValueError("spatial_pyramid_pool: there must be at least one size")
     for size in sizes:
-        _check.positive("spatial_pyramid_pool", sizes=size)
+        check_sizes("spatial_pyramid_pool", sizes=size)
     return function(functools.partial(functional.spatial_pyramid_pool, sizes=sizes))

@@ -10,7 +10,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._attention import Backend
+from jdl.functional._attention import Backend, check_options
 from jdl.functional._dropout import sequences
 from jdl.layer import Layer, compose
 from jdl.layers._dense import dense
@@ -70,7 +70,8 @@ def attention(
       layers are `query`, `key`, `value` and `out`.
 
     Raises:
-      ValueError: if sizes are not positive or don't divide, `rate` is a number outside [0, 1], or a cache is given with a memory.
+      ValueError: if sizes are not positive or don't divide, a number is out of range, the backend is unknown, or a cache is given
+        with a memory.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -86,6 +87,7 @@ def attention(
     """
     groups = _groups(heads, kv_heads, width=width, features=features, window=window)
     _check.within("attention", 0, 1, rate=rate)
+    check_options(soft_cap, backend, return_weights)
     options = {"causal": causal, "window": window, "soft_cap": soft_cap, "return_weights": return_weights, "backend": backend}
     projection = functools.partial(dense, bias=bias, kernel_init=kernel_init, bias_init=bias_init)
 
@@ -104,7 +106,7 @@ def attention(
         def forward(net, x, memory=None, *, mask=None, bias=None, positions=None, lengths=None, cache=None):
             if memory is not None and cache is not None:
                 raise ValueError("attention: a cache holds what x itself was, so it can't be given with a memory")
-            source = x if memory is None else sequences("attention", memory)
+            source = x if memory is None else sequences("attention", memory, "memory")
             positions = _positions(x, cache) if positions is None else positions
             places = positions if memory is None else _positions(memory)
             query, keys, values = _projected(net, x, source, width, normalised=qk_norm is not None)

@@ -60,8 +60,8 @@ def batch_norm(
       batch of which nothing counts leaves the state as it is.
 
     Raises:
-      ValueError: if `momentum` is a number outside [0, 1], groups are not those of one axis, `ghost_size` is not a positive
-        integer or stands with `axis_name`, or does not divide a batch.
+      ValueError: if `momentum` is a number outside [0, 1] or `epsilon` below 0, groups are not those of one axis, `ghost_size` is
+        not a positive integer or stands with `axis_name`, or does not divide a batch.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -77,6 +77,7 @@ def batch_norm(
     """
     mapped = Mapped.of("batch_norm", axis_name, axis_index_groups)
     running = Running("batch_norm", momentum, mapped, unbiased, debias)
+    _check.within("batch_norm", 0, float("inf"), epsilon=epsilon)
     if ghost_size is not None:
         _check.positive("batch_norm", ghost_size=ghost_size)
         if axis_name is not None:
@@ -148,7 +149,7 @@ def batch_renorm(
     """
     running = Running("batch_renorm", momentum, Mapped(axis_name, None))
     _check.within("batch_renorm", 1, math.inf, r_max=r_max)
-    _check.within("batch_renorm", 0, math.inf, d_max=d_max)
+    _check.within("batch_renorm", 0, math.inf, d_max=d_max, epsilon=epsilon)
 
     def init(key: jax.Array, x: Any, *, mask: Any = None) -> tuple[dict, dict]:
         state = running.init(x)
@@ -193,7 +194,7 @@ def conditional_batch_norm(
       `variance`. It takes `mask=`, as `batch_norm` does.
 
     Raises:
-      ValueError: if `classes` is not a positive integer, or `momentum` a number outside [0, 1].
+      ValueError: if `classes` is not a positive integer, `momentum` a number outside [0, 1], or `epsilon` one below 0.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -206,6 +207,7 @@ def conditional_batch_norm(
     Source: de Vries et al., "Modulating early visual processing by language", https://arxiv.org/abs/1707.00683.
     """
     running = Running("conditional_batch_norm", momentum, Mapped(axis_name, None))
+    _check.within("conditional_batch_norm", 0, float("inf"), epsilon=epsilon)
     _check.positive("conditional_batch_norm", classes=classes)
 
     def init(key: jax.Array, x: Any, labels: Any, *, mask: Any = None) -> tuple[dict, dict]:
@@ -217,6 +219,7 @@ def conditional_batch_norm(
     ) -> tuple[jax.Array, dict]:
         del key  # nothing is drawn
         x = running.check(state, x)
+        _check.indices("conditional_batch_norm", "labels", labels := _check.array(labels), classes)
         wide = x.astype(state["mean"].dtype)
         own, batch = running.statistics(wide, mask) if train else ((state["mean"], state["variance"]), None)
         y = functional.batch_norm(wide, *own, epsilon=epsilon)

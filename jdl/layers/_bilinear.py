@@ -39,13 +39,15 @@ def bilinear(
       >>> params, state = L.bilinear(3).init(jax.random.key(0), jnp.ones((2, 5)), jnp.ones((2, 4)))
       >>> params["kernel"].shape
       (5, 4, 3)
+
+    Source: Tenenbaum and Freeman, "Separating Style and Content with Bilinear Models", https://doi.org/10.1162/089976600300015349.
     """
     _check.positive("bilinear", features=features)
 
     def init(key: jax.Array, x1: Any, x2: Any) -> dict:
-        for x in (x1, x2):
-            _check.floating("bilinear", x)
-            _check.rank("bilinear", x, range(1, 65), "(..., features)")
+        for what, x in (("x1", x1), ("x2", x2)):
+            _check.floating("bilinear", x, what)
+            _check.rank("bilinear", x, range(1, 65), "(..., features)", what)
         shape = (x1.shape[-1], x2.shape[-1], features)
         params = {"kernel": parameter(key, "kernel", fan_in(kernel_init, (0, 1)), shape, x1)}
         return params | ({"bias": parameter(key, "bias", bias_init, (features,), x1)} if bias else {})

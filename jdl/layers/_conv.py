@@ -8,7 +8,8 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import Padding, expand, spatial_axes
+from jdl.functional._pad import MODES
+from jdl.functional._window import Padding, check_geometry, expand, spatial_axes
 from jdl.layer import Layer, stateless
 from jdl.layers._parameter import parameter
 
@@ -44,7 +45,7 @@ def conv(
       A Layer from `(batch, *spatial, in)` to `(batch, *spatial_out, features)` with params `kernel` and `bias`.
 
     Raises:
-      ValueError: if a size is not a positive integer, or `groups` does not divide `features`.
+      ValueError: if a size is not a positive integer, padding or its mode is unknown, or `groups` does not divide `features`.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -55,7 +56,9 @@ def conv(
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition", https://doi.org/10.1109/5.726791.
     """
-    _check.positive("conv", features=features, kernel_size=kernel_size, stride=stride, dilation=dilation, groups=groups)
+    _check.positive("conv", features=features, groups=groups)
+    check_geometry("conv", padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    _check.choice("conv", "padding_mode", padding_mode, tuple(MODES))
     if features % groups:
         raise ValueError(f"conv: {features} features can't be split into {groups} groups")
 

@@ -9,7 +9,7 @@ from jax.nn import initializers
 from jdl import functional
 from jdl.functional import _check
 from jdl.functional._conv_local import places_of
-from jdl.functional._window import Padding, expand, spatial_axes
+from jdl.functional._window import Padding, check_geometry, expand, spatial_axes
 from jdl.layer import Layer, stateless
 from jdl.layers._parameter import parameter
 
@@ -42,7 +42,7 @@ def conv_local(
       `(*places, *kernel_size, in, features)`, and `bias`.
 
     Raises:
-      ValueError: if a size is not a positive integer.
+      ValueError: if a size is not a positive integer, or padding is unknown.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -53,7 +53,8 @@ def conv_local(
 
     Source: Taigman et al., "DeepFace", https://doi.org/10.1109/CVPR.2014.220.
     """
-    _check.positive("conv_local", features=features, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    _check.positive("conv_local", features=features)
+    check_geometry("conv_local", padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("conv_local", x)

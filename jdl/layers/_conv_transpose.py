@@ -8,7 +8,8 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import Padding
+from jdl.functional._conv_transpose import NAMED, extra_of
+from jdl.functional._window import Padding, axes_named, check_geometry, expand
 from jdl.layer import Layer, stateless
 from jdl.layers._conv import conv_params
 
@@ -45,7 +46,8 @@ def conv_transpose(
       A Layer from `(batch, *spatial, in)` to `(batch, *spatial_out, features)` with params `kernel` and `bias`.
 
     Raises:
-      ValueError: if a size is not a positive integer, or `groups` does not divide `features`.
+      ValueError: if a size is not a positive integer, padding is unknown, `output_padding` out of range, or `groups` does not
+        divide `features`.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -56,8 +58,10 @@ def conv_transpose(
 
     Source: Zeiler et al., "Deconvolutional networks", https://doi.org/10.1109/CVPR.2010.5539957.
     """
-    sizes = {"features": features, "kernel_size": kernel_size, "stride": stride, "dilation": dilation, "groups": groups}
-    _check.positive("conv_transpose", **sizes)
+    _check.positive("conv_transpose", features=features, groups=groups)
+    check_geometry("conv_transpose", padding, NAMED, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    axes = axes_named(kernel_size, stride, dilation, output_padding)
+    extra_of(output_padding, expand("conv_transpose", "stride", stride, axes), expand("conv_transpose", "dilation", dilation, axes))
     if features % groups:
         raise ValueError(f"conv_transpose: {features} features can't be split into {groups} groups")
 

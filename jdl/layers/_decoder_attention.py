@@ -8,6 +8,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._dropout import sequences
 from jdl.layer import Layer, compose, stateless
 from jdl.layers._dense import dense
 from jdl.layers._fitted import fitted
@@ -61,6 +62,7 @@ def additive_attention(
 
     @compose(query=projection(), key=projection(), score=stateless(init, score))
     def forward(net, x, memory, *, mask=None):
+        _check_inputs("additive_attention", x, memory)
         return net.score(net.query(x), net.key(memory), memory, mask)
 
     return forward
@@ -114,9 +116,15 @@ def luong_attention(
         return forward
 
     def choose(x: Any, memory: Any, *, mask: Any = None) -> Layer:
-        for what, one in (("x", x), ("memory", memory)):
-            one = _check.floating("luong_attention", one, what)
-            _check.rank("luong_attention", one, (2, 3), "(batch, features), or x and memory (batch, time, features)")
+        _check_inputs("luong_attention", x, memory)
         return sized(x.shape[-1], memory.shape[-1])
 
     return fitted(choose)
+
+
+def _check_inputs(name: str, x: Any, memory: Any) -> None:
+    """Raises TypeError or ValueError unless both are what the docstrings say; which features fit is for the kernels to say."""
+    x, memory = _check.floating(name, x), sequences(name, memory, "memory")
+    _check.rank(name, x, (2, 3), "(batch, features) or (batch, time, features)")
+    if len(x) != len(memory):
+        raise ValueError(f"{name}: batches differ: x is {_check.describe(x)}, memory is {_check.describe(memory)}")

@@ -9,7 +9,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import Padding, expand
+from jdl.functional._window import Padding, check_geometry, expand
 from jdl.layer import Layer, derive, stateless
 from jdl.layers._conv import conv, conv_params
 
@@ -44,7 +44,7 @@ def deform_conv(
       params of the second convolution.
 
     Raises:
-      ValueError: if a size is not a positive integer.
+      ValueError: if a size is not a positive integer, or padding is unknown.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -56,8 +56,10 @@ def deform_conv(
     Source: Dai et al., "Deformable convolutional networks", https://arxiv.org/abs/1703.06211; modulated: Zhu et al., "Deformable
     ConvNets v2", https://arxiv.org/abs/1811.11168.
     """
-    _check.positive("deform_conv", features=features, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    window = expand("deform_conv", "kernel_size", kernel_size, 2)
+    _check.positive("deform_conv", features=features)
+    check_geometry("deform_conv", padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    sizes = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+    window, stride, dilation = (expand("deform_conv", what, size, 2) for what, size in sizes.items())
     geometry = {"stride": stride, "padding": padding, "dilation": dilation}
     taps = math.prod(window)
     mover = conv(taps * (3 if modulated else 2), window, **geometry, kernel_init=initializers.zeros)

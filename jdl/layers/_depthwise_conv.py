@@ -8,7 +8,8 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import Padding
+from jdl.functional._pad import MODES
+from jdl.functional._window import Padding, check_geometry
 from jdl.layer import Layer, chain, stateless
 from jdl.layers._conv import conv, conv_params
 
@@ -42,7 +43,7 @@ def depthwise_conv(
       A Layer from `(batch, *spatial, channels)` to `(batch, *spatial_out, channels * multiplier)` with params `kernel` and `bias`.
 
     Raises:
-      ValueError: if a size is not a positive integer.
+      ValueError: if a size is not a positive integer, or padding or its mode is unknown.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -53,8 +54,7 @@ def depthwise_conv(
 
     Source: Howard et al., "MobileNets", https://arxiv.org/abs/1704.04861.
     """
-    sizes = {"kernel_size": kernel_size, "multiplier": multiplier, "stride": stride, "dilation": dilation}
-    _check.positive("depthwise_conv", **sizes)
+    _check_depthwise("depthwise_conv", kernel_size, multiplier, stride, padding, padding_mode, dilation)
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("depthwise_conv", x)
@@ -104,7 +104,7 @@ def separable_conv(
       A Layer from `(batch, *spatial, in)` to `(batch, *spatial_out, features)` with params `depthwise` and `pointwise`.
 
     Raises:
-      ValueError: if a size is not a positive integer.
+      ValueError: if a size is not a positive integer, or padding or its mode is unknown.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -116,8 +116,15 @@ def separable_conv(
     Source: Chollet, "Xception", https://arxiv.org/abs/1610.02357.
     """
     _check.positive("separable_conv", features=features)
+    _check_depthwise("separable_conv", kernel_size, multiplier, stride, padding, padding_mode, dilation)
     geometry = {"stride": stride, "padding": padding, "padding_mode": padding_mode, "dilation": dilation}
     return chain(
         depthwise=depthwise_conv(kernel_size, multiplier=multiplier, **geometry, bias=False, kernel_init=kernel_init),
         pointwise=conv(features, 1, bias=bias, kernel_init=kernel_init, bias_init=bias_init),
     )
+
+
+def _check_depthwise(name: str, kernel_size, multiplier, stride, padding, padding_mode, dilation) -> None:
+    _check.positive(name, multiplier=multiplier)
+    check_geometry(name, padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
+    _check.choice(name, "padding_mode", padding_mode, tuple(MODES))

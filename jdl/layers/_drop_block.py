@@ -10,6 +10,7 @@ from jdl import functional
 from jdl.functional import _check
 from jdl.functional._drop_block import block_of
 from jdl.functional._dropout import images
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer
 from jdl.layers._drawing import drawing
 
@@ -36,7 +37,7 @@ def drop_block(rate: float | jax.Array, block_size: int | Sequence[int]) -> Laye
     Source: Ghiasi et al., "DropBlock: A regularization method for convolutional networks", https://arxiv.org/abs/1810.12890.
     """
     _check.within("drop_block", 0, 1, rate=rate)
-    _check.positive("drop_block", block_size=block_size)
+    check_sizes("drop_block", block_size=block_size)
 
     def check(x: Any) -> Any:
         x = images("drop_block", x)

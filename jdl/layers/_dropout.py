@@ -7,7 +7,7 @@ import jax
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._dropout import images, mask_shape, sequences
+from jdl.functional._dropout import check_shared, images, mask_shape, sequences
 from jdl.layer import Layer
 from jdl.layers._drawing import drawing, rated
 
@@ -34,6 +34,7 @@ def dropout(rate: float | jax.Array, *, shared: int | Sequence[int] = ()) -> Lay
     Source: Srivastava et al., "Dropout", https://jmlr.org/papers/v15/srivastava14a.html.
     """
     _check.within("dropout", 0, 1, rate=rate)
+    check_shared("dropout", shared)
 
     def check(x: Any) -> Any:
         x = _check.floating("dropout", x)

@@ -89,6 +89,8 @@ def embedding_bag(
       >>> params, state = bag.init(jax.random.key(0), ids)
       >>> bag.apply(params, state, ids, where=ids != 0)[0].shape
       (1, 8)
+
+    Source: Joulin et al., "Bag of Tricks for Efficient Text Classification", https://arxiv.org/abs/1607.01759.
     """
     _check.positive("embedding_bag", size=size, features=features)
     check_reduction(reduction)

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from jdl.functional import _check
+
 
 def fold_batch_norm(params: dict, norm_params: dict, norm_state: dict, *, epsilon: float = 1e-5) -> dict:
     """Folds a batch norm into the convolution or dense layer before it: `kernel * f` and `(bias - mean) * f + norm_bias`.
@@ -32,6 +34,7 @@ def fold_batch_norm(params: dict, norm_params: dict, norm_state: dict, *, epsilo
       {'kernel': Array([[2.],
              [2.]], dtype=float32), 'bias': Array([-5.], dtype=float32)}
     """
+    _check.within("fold_batch_norm", 0, float("inf"), epsilon=epsilon)
     mean, variance = norm_state["mean"], norm_state["variance"]
     if "kernel" not in params or params["kernel"].shape[-1:] != mean.shape:
         found = f"has {params['kernel'].shape[-1]}" if "kernel" in params else f"is not among {', '.join(params) or 'no params'}"

@@ -4,9 +4,9 @@ import functools
 from collections.abc import Sequence
 
 from jdl import functional
-from jdl.functional import _check
 from jdl.functional._dropout import images
 from jdl.functional._fractional_max_pool import check_size
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer
 from jdl.layers._drawing import drawing
 
@@ -35,7 +35,7 @@ def fractional_max_pool(
 
     Source: Graham, "Fractional Max-Pooling", https://arxiv.org/abs/1412.6071.
     """
-    _check.positive("fractional_max_pool", window=window)
+    check_sizes("fractional_max_pool", window=window)
     check_size("fractional_max_pool", size, ratio)
 
     pool = functools.partial(functional.fractional_max_pool, window=window, size=size, ratio=ratio)

@@ -36,8 +36,7 @@ def generalized_mean_pool(*, epsilon: float = 1e-6, power_init: initializers.Ini
 
     Source: Radenovic et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", https://arxiv.org/abs/1711.02512.
     """
-    if not epsilon > 0:
-        raise ValueError(f"generalized_mean_pool: epsilon must be above 0, got {epsilon!r}")
+    _check.above_zero("generalized_mean_pool", epsilon=epsilon)
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("generalized_mean_pool", x)

@@ -7,6 +7,7 @@ from jdl import functional
 from jdl.functional import _check
 from jdl.functional._grid_sample import PADDING_MODES
 from jdl.functional._resize import METHODS
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer, function
 
 
@@ -31,7 +32,7 @@ def affine_grid(size: int | Sequence[int], *, align_corners: bool = False) -> La
 
     Source: Jaderberg et al., "Spatial Transformer Networks", https://arxiv.org/abs/1506.02025.
     """
-    _check.positive("affine_grid", size=size)
+    check_sizes("affine_grid", size=size)
     return function(functools.partial(functional.affine_grid, size=size, align_corners=align_corners))
 
 

@@ -34,7 +34,7 @@ def group_norm(
       A Layer on `(batch, ..., features)` with params `scale` and `bias`.
 
     Raises:
-      ValueError: if `groups` is not a positive integer.
+      ValueError: if `groups` is not a positive integer, or `epsilon` is below 0.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -46,6 +46,7 @@ def group_norm(
     Source: Wu and He, "Group Normalization", https://arxiv.org/abs/1803.08494.
     """
     _check.positive("group_norm", groups=groups)
+    _check.within("group_norm", 0, float("inf"), epsilon=epsilon)
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("group_norm", x)
@@ -89,6 +90,7 @@ def instance_norm(
 
     Source: Ulyanov et al., "Instance Normalization", https://arxiv.org/abs/1607.08022.
     """
+    _check.within("instance_norm", 0, float("inf"), epsilon=epsilon)
 
     def init(key: jax.Array, x: Any) -> dict:
         x = _check.floating("instance_norm", x)

@@ -8,7 +8,7 @@ from jax.nn import initializers
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._layer_norm import trailing
+from jdl.functional._layer_norm import check_axis, trailing
 from jdl.layer import Layer, stateless
 from jdl.layers._affine import affine
 from jdl.layers._parameter import parameter
@@ -45,6 +45,8 @@ def layer_norm(
 
     Source: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
     """
+    check_axis("layer_norm", axis)
+    _check.within("layer_norm", 0, float("inf"), epsilon=epsilon)
 
     def init(key: jax.Array, x: Any) -> dict:
         _features("layer_norm", x)
@@ -76,6 +78,7 @@ def rms_norm(*, epsilon: float = 1e-6, scale_init: initializers.Initializer = in
 
     Source: Zhang and Sennrich, "Root Mean Square Layer Normalization", https://arxiv.org/abs/1910.07467.
     """
+    _check.within("rms_norm", 0, float("inf"), epsilon=epsilon)
 
     def init(key: jax.Array, x: Any) -> dict:
         return {"scale": parameter(key, "scale", scale_init, _features("rms_norm", x), x)}

@@ -83,7 +83,7 @@ def linear_attention(
                 raise ValueError("linear_attention: has no logits to add a bias to; leave it out")
             if memory is not None and cache is not None:
                 raise ValueError("linear_attention: a cache holds what x itself was, so it can't be given with a memory")
-            source = x if memory is None else sequences("linear_attention", memory)
+            source = x if memory is None else sequences("linear_attention", memory, "memory")
             split = lambda y: y.reshape(*y.shape[:2], heads, width)
             query, keys, values = split(net.query(x)), split(net.key(source)), split(net.value(source))
             options = {"mask": mask, "causal": causal, "cache": cache, "feature_map": feature_map}

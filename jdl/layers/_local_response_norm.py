@@ -3,7 +3,7 @@
 import functools
 
 from jdl import functional
-from jdl.functional import _check
+from jdl.functional._local_response_norm import check_options
 from jdl.layer import Layer, function
 
 
@@ -20,7 +20,7 @@ def local_response_norm(*, size: int = 5, alpha: float = 1e-4, beta: float = 0.7
       A Layer on `(batch, ..., features)`.
 
     Raises:
-      ValueError: if `size` is not a positive integer.
+      ValueError: if `size` is not a positive integer, `alpha` is below 0, or `k` not above it.
 
     Example:
       >>> import jax.numpy as jnp
@@ -31,5 +31,5 @@ def local_response_norm(*, size: int = 5, alpha: float = 1e-4, beta: float = 0.7
     Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks",
     https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks.
     """
-    _check.positive("local_response_norm", size=size)
+    check_options(size, alpha, k)
     return function(functools.partial(functional.local_response_norm, size=size, alpha=alpha, beta=beta, k=k))

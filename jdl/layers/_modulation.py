@@ -69,12 +69,13 @@ def adaptive_layer_norm(
 
     Source: Peebles and Xie, "Scalable Diffusion Models with Transformers", https://arxiv.org/abs/2212.09748.
     """
+    _check.within("adaptive_layer_norm", 0, float("inf"), epsilon=epsilon)
     return _modulated("adaptive_layer_norm", lambda x: functional.layer_norm(x, epsilon=epsilon), kernel_init, bias_init)
 
 
 def _modulated(name: str, normalise: Any, kernel_init: Any, bias_init: Any) -> Layer:
     def check(x: Any, condition: Any) -> None:
-        x, condition = _check.floating(name, x), _check.floating(name, condition)
+        x, condition = _check.floating(name, x), _check.floating(name, condition, "condition")
         _check.rank(name, x, range(2, 65), "(batch, ..., features)")
         if not 1 < condition.ndim <= x.ndim or condition.shape[:-1] != x.shape[: condition.ndim - 1]:
             raise ValueError(

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import jax
 
 from jdl import functional
-from jdl.functional import _check
-from jdl.functional._pad import MODES
-from jdl.functional._window import widths
+from jdl.functional._pad import check_mode
+from jdl.functional._window import check_sizes, widths
 from jdl.layer import Layer, function
 
 
@@ -32,8 +31,8 @@ def pad(padding: int | Sequence[tuple[int, int]], *, mode: str = "zeros", value:
       >>> L.pad(2, mode="reflect").apply({}, {}, jnp.ones((1, 4, 4, 3)))[0].shape
       (1, 8, 8, 3)
     """
-    _check_widths("pad", padding)
-    _check.choice("pad", "mode", mode, tuple(MODES))
+    widths("pad", padding, None)
+    check_mode("pad", mode, value)
     return function(functools.partial(functional.pad, padding=padding, mode=mode, value=value))
 
 
@@ -55,7 +54,7 @@ def crop(padding: int | Sequence[tuple[int, int]]) -> Layer:
       >>> L.crop([(0, 1), (2, 0)]).apply({}, {}, jnp.ones((1, 4, 4, 3)))[0].shape
       (1, 3, 2, 3)
     """
-    _check_widths("crop", padding)
+    widths("crop", padding, None)
     return function(functools.partial(functional.crop, padding=padding))
 
 
@@ -77,9 +76,5 @@ def center_crop(size: int | Sequence[int]) -> Layer:
       >>> L.center_crop(2).apply({}, {}, jnp.ones((1, 4, 4, 3)))[0].shape
       (1, 2, 2, 3)
     """
-    _check.positive("center_crop", size=size)
+    check_sizes("center_crop", size=size)
     return function(functools.partial(functional.center_crop, size=size))
-
-
-def _check_widths(name: str, padding: int | Sequence[tuple[int, int]]) -> None:
-    widths(name, padding, len(padding) if isinstance(padding, Sequence) else 1)

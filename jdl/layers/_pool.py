@@ -7,9 +7,8 @@ from typing import Any
 import jax
 
 from jdl import functional
-from jdl.functional import _check
 from jdl.functional._avg_pool import check_power
-from jdl.functional._window import Padding
+from jdl.functional._window import Padding, check_geometry
 from jdl.layer import Layer, function
 
 
@@ -29,6 +28,8 @@ def max_pool(window: int | Sequence[int], *, stride: int | Sequence[int] | None 
       >>> from jdl import layers as L
       >>> L.max_pool(2).apply({}, {}, jnp.ones((1, 8, 8, 3)))[0].shape
       (1, 4, 4, 3)
+
+    Source: Riesenhuber and Poggio, "Hierarchical models of object recognition in cortex", https://doi.org/10.1038/14819.
     """
     return _pool(functional.max_pool, window, stride, padding)
 
@@ -157,5 +158,5 @@ def soft_pool(window: int | Sequence[int], *, stride: int | Sequence[int] | None
 
 
 def _pool(pool: Callable, window: Any, stride: Any, padding: Padding, **options: Any) -> Layer:
-    _check.positive(pool.__name__, window=window, **({} if stride is None else {"stride": stride}))
+    check_geometry(pool.__name__, padding, window=window, **({} if stride is None else {"stride": stride}))
     return function(functools.partial(pool, window=window, stride=stride, padding=padding, **options))

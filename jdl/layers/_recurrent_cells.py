@@ -14,7 +14,7 @@ from jdl.functional._lru import LRU
 from jdl.functional._lstm import CONV_LSTM, LSTM
 from jdl.functional._min_gru import MIN_GRU
 from jdl.functional._rnn import simple
-from jdl.functional._window import expand
+from jdl.functional._window import check_sizes, expand
 from jdl.layers._fan import fan_in
 from jdl.layers._parameter import parameter
 from jdl.layers._recurrent import Cell
@@ -357,7 +357,8 @@ def conv_lstm_cell(
 
     Source: Shi et al., "Convolutional LSTM Network", https://arxiv.org/abs/1506.04214.
     """
-    _check.positive("conv_lstm_cell", features=features, kernel_size=kernel_size)
+    _check.positive("conv_lstm_cell", features=features)
+    check_sizes("conv_lstm_cell", kernel_size=kernel_size)
     inits = kernel_init, recurrent_init, bias_init if bias else None
 
     def init(key: jax.Array, x: Any) -> dict:

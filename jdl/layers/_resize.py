@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jdl import functional
 from jdl.functional import _check
 from jdl.functional._resize import METHODS
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer, function
 
 
@@ -29,7 +30,7 @@ def resize(size: int | Sequence[int], *, method: str = "bilinear", antialias: bo
       >>> L.resize((5, 7)).apply({}, {}, jnp.ones((1, 8, 8, 3)))[0].shape
       (1, 5, 7, 3)
     """
-    _check.positive("resize", size=size)
+    check_sizes("resize", size=size)
     _check.choice("resize", "method", method, METHODS)
     return function(functools.partial(functional.resize, size=size, method=method, antialias=antialias))
 
@@ -53,6 +54,6 @@ def upsample(factor: int | Sequence[int], *, method: str = "nearest") -> Layer:
       >>> L.upsample(2).apply({}, {}, jnp.ones((1, 4, 4, 3)))[0].shape
       (1, 8, 8, 3)
     """
-    _check.positive("upsample", factor=factor)
+    check_sizes("upsample", factor=factor)
     _check.choice("upsample", "method", method, METHODS)
     return function(functools.partial(functional.upsample, factor=factor, method=method))

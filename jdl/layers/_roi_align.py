@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._window import check_sizes, expand
 from jdl.layer import Layer, function
 
 
@@ -31,5 +32,8 @@ def roi_align(size: int | Sequence[int], *, scale: float = 1.0, samples: int = 2
 
     Source: He et al., "Mask R-CNN", https://arxiv.org/abs/1703.06870.
     """
-    _check.positive("roi_align", size=size, samples=samples)
+    _check.positive("roi_align", samples=samples)
+    _check.above_zero("roi_align", scale=scale)
+    check_sizes("roi_align", size=size)
+    expand("roi_align", "size", size, 2)
     return function(functools.partial(functional.roi_align, size=size, scale=scale, samples=samples, aligned=aligned))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jdl import functional
 from jdl.functional import _check
+from jdl.functional._window import check_sizes
 from jdl.layer import Layer, function
 
 
@@ -26,7 +27,7 @@ def pixel_shuffle(factor: int | Sequence[int]) -> Layer:
     Source: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
     Network", https://arxiv.org/abs/1609.05158.
     """
-    _check.positive("pixel_shuffle", factor=factor)
+    check_sizes("pixel_shuffle", factor=factor)
     return function(functools.partial(functional.pixel_shuffle, factor=factor))
 
 
@@ -45,7 +46,7 @@ def pixel_unshuffle(factor: int | Sequence[int]) -> Layer:
       >>> L.pixel_unshuffle(2).apply({}, {}, jnp.ones((1, 8, 8, 3)))[0].shape
       (1, 4, 4, 12)
     """
-    _check.positive("pixel_unshuffle", factor=factor)
+    check_sizes("pixel_unshuffle", factor=factor)
     return function(functools.partial(functional.pixel_unshuffle, factor=factor))
 
 

@@ -31,7 +31,7 @@ def spectral_norm(layer: Layer | Callable, where: str | None = "**/kernel", *, s
       A Layer like `layer`, with the same params, and the vectors u, `(out,)`, under `spectral_norm` in the state.
 
     Raises:
-      ValueError: if `steps` is not a positive integer; from `init` and `apply` if `where` matches nothing.
+      ValueError: if `steps` is not a positive integer, or `epsilon` is below 0; from `init` and `apply` if `where` matches nothing.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -44,6 +44,7 @@ def spectral_norm(layer: Layer | Callable, where: str | None = "**/kernel", *, s
     Source: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", https://arxiv.org/abs/1802.05957.
     """
     _check.positive("spectral_norm", steps=steps)
+    _check.within("spectral_norm", 0, float("inf"), epsilon=epsilon)
 
     def store(key, kernel):
         u = parameter(key, "u", initializers.normal(1), kernel.shape[-1:], kernel)

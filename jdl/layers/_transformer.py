@@ -91,6 +91,9 @@ def transformer_block(
             if isinstance(y, tuple):
                 y, info = y
                 cache = cache, info
+            if y.shape != x.shape:
+                wants = f"as many features as {_check.describe(x)} has"
+                raise ValueError(f"transformer_block: mlp must give {wants}, got {_check.describe(y)}")
             return y
 
         if order == "parallel":

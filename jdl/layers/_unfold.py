@@ -4,8 +4,8 @@ import functools
 from collections.abc import Sequence
 
 from jdl import functional
-from jdl.functional import _check
-from jdl.functional._window import Padding
+from jdl.functional._unfold import geometry as check_fits
+from jdl.functional._window import Padding, axes_named, check_geometry, expand
 from jdl.layer import Layer, function
 
 
@@ -33,7 +33,7 @@ def unfold(
       >>> L.unfold(2, stride=2).apply({}, {}, jnp.ones((1, 8, 8, 3)))[0].shape
       (1, 4, 4, 12)
     """
-    _check.positive("unfold", window=window, stride=stride, dilation=dilation)
+    check_geometry("unfold", padding, window=window, stride=stride, dilation=dilation)
     return function(functools.partial(functional.unfold, window=window, stride=stride, padding=padding, dilation=dilation))
 
 
@@ -63,6 +63,8 @@ def fold(
       >>> L.fold(8, 2, stride=2).apply({}, {}, jnp.ones((1, 4, 4, 12)))[0].shape
       (1, 8, 8, 3)
     """
-    _check.positive("fold", size=size, window=window, stride=stride, dilation=dilation)
+    check_geometry("fold", padding, size=size, window=window, stride=stride, dilation=dilation)
+    axes = axes_named(size, window, stride, dilation, padding)
+    check_fits("fold", expand("fold", "size", size, axes), window, stride, padding, dilation)
     geometry = {"size": size, "window": window, "stride": stride, "padding": padding, "dilation": dilation}
     return function(functools.partial(functional.fold, **geometry))

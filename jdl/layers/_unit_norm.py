@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 from jdl import functional
+from jdl.functional import _check
 from jdl.layer import Layer, function
 
 
@@ -22,5 +23,9 @@ def unit_norm(*, axis: int | Sequence[int] = -1, epsilon: float = 1e-12) -> Laye
       >>> from jdl import layers as L
       >>> L.unit_norm().apply({}, {}, jnp.array([[0.0, 4.0]]))[0].tolist()
       [[0.0, 1.0]]
+
+    Source: Liu, Rabinovich and Berg, "ParseNet: Looking Wider to See Better", https://arxiv.org/abs/1506.04579.
     """
+    _check.axes("unit_norm", axis=axis)
+    _check.within("unit_norm", 0, float("inf"), epsilon=epsilon)
     return function(functools.partial(functional.unit_norm, axis=axis, epsilon=epsilon))

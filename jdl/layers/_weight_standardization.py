@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from jdl import functional
+from jdl.functional import _check
 from jdl.layer import Layer
 from jdl.layers._reparametrize import reparametrize
 
@@ -24,7 +25,7 @@ def weight_standardization(layer: Layer | Callable, where: str | None = "**/kern
       A Layer like `layer`, with the same params and state.
 
     Raises:
-      ValueError: from `init` and `apply` if `where` matches nothing.
+      ValueError: if `epsilon` is below 0; from `init` and `apply` if `where` matches nothing.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -37,6 +38,7 @@ def weight_standardization(layer: Layer | Callable, where: str | None = "**/kern
     Source: Qiao et al., "Micro-Batch Training with Batch-Channel Normalization and Weight Standardization",
     https://arxiv.org/abs/1903.10520.
     """
+    _check.within("weight_standardization", 0, float("inf"), epsilon=epsilon)
 
     def restore(kernel, own, kept, key, train):
         return functional.weight_standardization(kernel, epsilon=epsilon), {}

@@ -14,6 +14,9 @@ def array(*shape: int, dtype: str = "float32") -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
+Bad = jax.ShapeDtypeStruct | tuple[jax.ShapeDtypeStruct, ...]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
     """A layer and the facts that properties need.
@@ -22,7 +25,8 @@ class Row:
       name: of the test.
       make: builds the Layer.
       inputs: shapes and dtypes; the first axis of each is a batch of 4.
-      wrong: pairs of one bad input and a regex of the message that it must give, at `init` and at `apply`.
+      wrong: pairs of a bad input, or of a tuple of inputs that are bad together, and a regex of the message that must follow, at
+        `init` and at `apply`.
       misfits: likewise, for inputs that fit no params of this row: good for `init`, bad for `apply`.
       draws: whether it draws random numbers in training.
       below: integers are drawn from 0 to this.
@@ -32,11 +36,16 @@ class Row:
     name: str
     make: Callable[[], Layer]
     inputs: tuple[jax.ShapeDtypeStruct, ...] = (array(4, 6),)
-    wrong: tuple[tuple[jax.ShapeDtypeStruct, str], ...] = ()
-    misfits: tuple[tuple[jax.ShapeDtypeStruct, str], ...] = ()
+    wrong: tuple[tuple[Bad, str], ...] = ()
+    misfits: tuple[tuple[Bad, str], ...] = ()
     draws: bool = False
     below: int = 5
     often: bool = False
+
+    def bad(self) -> list[tuple[tuple[jax.ShapeDtypeStruct, ...], str, bool]]:
+        """All that it must refuse: inputs, the message, and whether they are bad for the params of this row alone."""
+        kinds = ((False, self.wrong), (True, self.misfits))
+        return [(x if isinstance(x, tuple) else (x,), message, misfit) for misfit, pairs in kinds for x, message in pairs]
 
     @property
     def floats(self) -> bool:

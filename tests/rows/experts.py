@@ -4,13 +4,28 @@ import jax.numpy as jnp
 
 from jdl import layers as L
 from rows._row import Row, array
-from rows.attention import INTEGERS, OTHER, RANK, SEQUENCES, first
-
-MEMORY = (array(4, 3, 6),)
+from rows.attention import INTEGERS, OTHER, RANK, SEQUENCES, TO_MEMORY, first
 
 
 def expert(**options):
     return L.mlp([7, 6], activation=jnp.tanh, **options)
+
+
+def _decoding(name, make, *, width=6, misfits=TO_MEMORY):
+    """A row of attention with one head, to a memory of this width."""
+    memory, says = (array(4, 3, width),), name.removesuffix("_dot").removesuffix("_concat")
+    return Row(
+        name,
+        make,
+        (*SEQUENCES, *memory),
+        wrong=(
+            ((array(8), *memory), rf"{says}: x must be \(batch, features\) or \(batch, time, features\), got float32\[8\]"),
+            ((*SEQUENCES, array(4, width)), rf"{says}: memory must be \(batch, time, features\), got float32\[4, {width}\]"),
+            ((*SEQUENCES, array(3, 3, width)), rf"{says}: batches differ: .* memory is float32\[3, 3, {width}\]"),
+            ((*SEQUENCES, array(4, 3, width, dtype="int32")), f"{says}: memory must be a floating-point array, got int32"),
+        ),
+        misfits=misfits,
+    )
 
 
 ROWS = (
@@ -29,10 +44,10 @@ ROWS = (
         SEQUENCES,
         draws=True,
     ),
-    Row("additive_attention", lambda: L.additive_attention(7), (*SEQUENCES, *MEMORY)),
-    Row("luong_attention", lambda: L.luong_attention(), (*SEQUENCES, *MEMORY)),
-    Row("luong_attention_dot", lambda: L.luong_attention("dot"), (array(4, 2, 3), array(4, 3, 3))),
-    Row("luong_attention_concat", lambda: L.luong_attention("concat"), (array(4, 2, 3), array(4, 3, 2))),
+    _decoding("additive_attention", lambda: L.additive_attention(7)),
+    _decoding("luong_attention", L.luong_attention),
+    _decoding("luong_attention_dot", lambda: L.luong_attention("dot"), width=8, misfits=()),
+    _decoding("luong_attention_concat", lambda: L.luong_attention("concat")),
     Row(
         "linear_attention",
         lambda: first(L.linear_attention(2, causal=True)),

@@ -12,6 +12,10 @@ NODES = (array(4, 4, 3),)
 SENDERS, RECEIVERS = np.array([[0, 1, 1, 2, 3], [1, 0, 2, 1, 0]])  # no edge goes to node 3
 RANK = (array(4, 4), r"nodes must be \(nodes, features\), got float32\[16\]")
 INTEGERS = (array(4, 4, 3, dtype="int32"), r"nodes must be a floating-point array, got int32\[16, 3\]")
+OTHER = ((array(4, 4, 7), r"dense: kernel takes 3 features, x is float32\[16, 7\]"),)
+JOINED = ((array(4, 4, 7), r"dense: kernel takes 8 features, x is float32\[20, 16\]"),)  # two ends and an edge of 2
+FEWER = (array(4, 3, 3), r"senders must lie in 0\.\.11, found 12 at index \[15\]")
+WRONG = RANK, INTEGERS, FEWER
 SETS = (array(4, 5, 6),)
 NO_SET = (array(4, 6), r"\(batch, time, features\), got float32\[4, 6\]")
 
@@ -64,34 +68,44 @@ ROWS = (
         wrong=(RANK, INTEGERS),
         misfits=((array(4, 4, 7), r"kernel takes 3 features, x is float32\[16, 7\]"),),
     ),
-    Row("graph_sage", lambda: over_graphs(L.graph_sage(5, reduction="max")), NODES, wrong=(RANK,)),
+    Row("graph_sage", lambda: over_graphs(L.graph_sage(5, reduction="max")), NODES, wrong=WRONG, misfits=OTHER),
     Row(
         "gat",
         lambda: over_graphs(L.gat(3, heads=2, concat=False, edge_features=True, rate=0.3), edges=features),
         NODES,
-        wrong=(RANK,),
+        wrong=WRONG,
+        misfits=OTHER,
         draws=True,
     ),
-    Row("gatv2", lambda: over_graphs(L.gatv2(3, heads=2, edge_features=True), edges=features), NODES, wrong=(RANK,)),
+    Row(
+        "gatv2",
+        lambda: over_graphs(L.gatv2(3, heads=2, edge_features=True), edges=features),
+        NODES,
+        wrong=WRONG,
+        misfits=OTHER,
+    ),
     Row(
         "gin",
         lambda: over_graphs(L.gin(L.mlp([5, 5], activation=jnp.tanh), learn_epsilon=True)),
         NODES,
-        wrong=(RANK,),
+        wrong=WRONG,
+        misfits=OTHER,
     ),
     Row(
         "message_passing",
         lambda: over_graphs(L.message_passing(joined(L.dense(5)), joined(L.dense(5)), reduction="min"), edges=features),
         NODES,
-        wrong=(RANK,),
+        wrong=WRONG,
+        misfits=JOINED,
     ),
     Row(
         "graph_network",
         lambda: over_graphs(L.graph_network(L.dense(5), L.dense(4), L.dense(3), reduction="mean"), read="globals", edges=features),
         NODES,
-        wrong=(RANK,),
+        wrong=WRONG,
+        misfits=JOINED,
     ),
-    Row("on_nodes", lambda: over_graphs(L.on_nodes(L.dense(5))), NODES, wrong=(RANK,)),
+    Row("on_nodes", lambda: over_graphs(L.on_nodes(L.dense(5))), NODES, wrong=(RANK, FEWER), misfits=OTHER),
     Row("graph_pool", lambda: over_graphs(L.graph_pool(reduction="max")), NODES, wrong=(RANK,)),
     Row(
         "graph_attention_pool",

@@ -15,7 +15,8 @@ def _wrong(name: str) -> tuple[tuple[jax.ShapeDtypeStruct, str], ...]:
 
 
 NARROW = ((array(4, 5), r"dense: kernel takes 6 features, x is float32\[4, 5\]"),)
-IDS = array(4, 3, dtype="int32")
+LEFT, RIGHT = array(4, 2, 3), array(4, 2, 2)
+IDS, BOOLS = array(4, 3, dtype="int32"), array(4, 3, dtype="bool")
 FLOATS = ((array(4, 2), r"embedding.*: ids must be integers, got float32\[4, 2\]"),)
 
 
@@ -72,7 +73,20 @@ ROWS = (
         (array(4, 2, 3),),
         wrong=((array(3), r"einsum: .* takes x as \(\.\.\., g=2, d=3\), got float32\[3\]"),),
     ),
-    Row("bilinear", lambda: L.bilinear(3), (array(4, 2, 3), array(4, 2, 2))),
+    Row(
+        "bilinear",
+        lambda: L.bilinear(3),
+        (LEFT, RIGHT),
+        wrong=(
+            ((array(), RIGHT), r"bilinear: (x1 must be \(\.\.\., features\)|all axes but the last must be the same).*float32\[\]"),
+            ((LEFT, array(4, 5, 2)), r"bilinear: all axes but the last must be the same, .* x2 is float32\[4, 5, 2\]"),
+            ((LEFT, array(4, 2, 2, dtype="int32")), "bilinear: x2 must be a floating-point array, got int32"),
+        ),
+        misfits=(
+            ((array(4, 2, 5), RIGHT), r"bilinear: kernel takes 3 and 2 features, x1 is float32\[4, 2, 5\]"),
+            ((LEFT, array(4, 2, 4)), r"bilinear: kernel takes 3 and 2 features, .* x2 is float32\[4, 2, 4\]"),
+        ),
+    ),
     Row("bias", L.bias, wrong=_wrong("bias"), misfits=((array(4, 5), r"add_bias: .*\[6\] does not fit .*\[4, 5\]"),)),
     Row("embedding_with_padding", lambda: L.embedding(6, 3, padding_index=5), (IDS,), wrong=FLOATS),
     Row("embedding_one_hot", lambda: L.embedding(5, 3, one_hot=True), (IDS,), wrong=FLOATS),
@@ -81,7 +95,12 @@ ROWS = (
     Row(
         "embedding_bag_weighted",
         lambda: L.embedding_bag(5, 3, reduction="sum"),
-        (IDS, array(4, 3), array(4, 3, dtype="bool")),
+        (IDS, array(4, 3), BOOLS),
+        wrong=(
+            ((array(4, 3), array(4, 3), BOOLS), r"embedding_bag: ids must be integers, got float32\[4, 3\]"),
+            ((IDS, array(4, 2), BOOLS), r"embedding_bag: shapes differ: .*weights is float32\[4, 2\]"),
+            ((IDS, array(4, 3), array(4, 2, dtype="bool")), r"embedding_bag: shapes differ: .*where is bool\[4, 2\]"),
+        ),
     ),
     Row("embedding_bag_max", lambda: L.embedding_bag(5, 3, reduction="max"), (IDS,), wrong=FLOATS),
     Row("mlp", lambda: L.mlp((5, 3), activation=jnp.sin), wrong=_wrong("dense"), misfits=NARROW),

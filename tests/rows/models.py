@@ -22,5 +22,18 @@ def translator():
     )
 
 
-TOKENS = (array(4, 5, dtype="int32"), array(4, 3, dtype="int32"))
-ROWS = (Row("encoder_decoder", translator, TOKENS, draws=True),)
+SOURCE, TARGET = array(4, 5, dtype="int32"), array(4, 3, dtype="int32")
+ROWS = (
+    Row(
+        "encoder_decoder",
+        translator,
+        (SOURCE, TARGET),
+        wrong=(
+            ((array(4, 5), TARGET), r"embedding: ids must be integers, got float32\[4, 5\]"),
+            ((array(4, dtype="int32"), TARGET), r"transformer_encoder: x must be .* got float32\[4, 4\]"),
+            ((SOURCE, array(4, dtype="int32")), r"transformer_decoder: x must be .* got float32\[4, 4\]"),
+            ((SOURCE, array(3, 3, dtype="int32")), r"attention: batch and width must be equal, .*query is float32\[3, 3, 2, 2\]"),
+        ),
+        draws=True,
+    ),
+)

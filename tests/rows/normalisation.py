@@ -14,7 +14,27 @@ def _norm(name: str, make, says: str, shape=(4, 6), wrong=SCALAR) -> Row:
 
 VECTOR = (array(6), r"float32\[6\]")
 MATRIX = (array(4, 6), r"float32\[4, 6\]")
-CONDITIONED = (array(4, 3, 6), array(4, 5))
+X, CONDITION, LABELS = array(4, 3, 6), array(4, 5), array(4, dtype="int32")
+CONTENT, STYLE = array(4, 3, 2), array(4, 5, 2)
+
+
+def _conditioned(name: str, make) -> Row:
+    """A row of a layer whose scale and shift are made of a condition."""
+    return Row(
+        name,
+        make,
+        (X, CONDITION),
+        wrong=(
+            ((array(6), CONDITION), rf"{name}: x must be .* got float32\[6\]"),
+            ((X, array(3, 5)), rf"{name}: condition must be \(batch, features\) .* got float32\[3, 5\]"),
+            ((X, array(4, 5, dtype="int32")), rf"{name}: condition must be a floating-point array, got int32\[4, 5\]"),
+        ),
+        misfits=(
+            ((array(4, 3, 8), CONDITION), rf"{name}: kernel is for 6 features, x is float32\[4, 3, 8\]"),
+            ((X, array(4, 7)), r"dense: kernel takes 5 features, x is float32\[4, 7\]"),
+        ),
+    )
+
 
 ROWS = (
     _norm(
@@ -28,7 +48,17 @@ ROWS = (
     Row("batch_norm_ghosts", lambda: L.batch_norm(ghost_size=2, unbiased=True), IMAGES),
     # Limits that cut off everything: r and d are constants for the gradient, which finite differences would not leave out.
     _norm("batch_renorm", lambda: L.batch_renorm(r_max=1.0, d_max=0.0), "batch_renorm", wrong=VECTOR),
-    Row("conditional_batch_norm", lambda: L.conditional_batch_norm(5), (array(4, 3, 6), array(4, dtype="int32"))),
+    Row(
+        "conditional_batch_norm",
+        lambda: L.conditional_batch_norm(5),
+        (X, LABELS),
+        wrong=(
+            ((array(6), LABELS), r"conditional_batch_norm: x must be .* got float32\[6\]"),
+            ((X, array(4)), r"conditional_batch_norm: labels must be integers, got float32\[4\]"),
+            ((X, array(3, dtype="int32")), r"conditional_batch_norm: scale of labels must be .* got float32\[3, 6\]"),
+        ),
+        misfits=(((array(4, 3, 7), LABELS), r"conditional_batch_norm: statistics are of 6 features, x is float32\[4, 3, 7\]"),),
+    ),
     Row("layer_norm_of_axes", lambda: L.layer_norm(axis=(-2, -1), bias=False), (array(4, 3, 6),)),
     Row("layer_norm_without_weights", lambda: L.layer_norm(scale=False, bias=False)),
     _norm("group_norm", lambda: L.group_norm(2), "group_norm", (4, 3, 2, 6), VECTOR),
@@ -44,7 +74,18 @@ ROWS = (
         wrong=((SCALAR[0], rf"unit_norm: .*{SCALAR[1]}"), (INTEGERS[0], f"unit_norm: .*{INTEGERS[1]}")),
     ),
     _norm("dynamic_tanh", L.dynamic_tanh, "dynamic_tanh"),
-    Row("film", L.film, CONDITIONED),
-    Row("adaptive_layer_norm", L.adaptive_layer_norm, CONDITIONED),
-    Row("adain", lambda: L.function(L.adain), (array(4, 3, 2), array(4, 5, 2))),
+    _conditioned("film", L.film),
+    _conditioned("adaptive_layer_norm", L.adaptive_layer_norm),
+    Row(
+        "adain",
+        lambda: L.function(L.adain),
+        (CONTENT, STYLE),
+        wrong=(
+            ((array(4, 2), STYLE), r"adain: x must be .* got float32\[4, 2\]"),
+            ((CONTENT, array(4, 2)), r"adain: .*style likewise, got float32\[4, 2\]"),
+            ((CONTENT, array(4, 5, 3)), r"adain: batch or features differ: .* style is float32\[4, 5, 3\]"),
+            ((CONTENT, array(3, 5, 2)), r"adain: batch or features differ: .* style is float32\[3, 5, 2\]"),
+            ((CONTENT, array(4, 5, 2, dtype="int32")), "adain: style must be a floating-point array, got int32"),
+        ),
+    ),
 )

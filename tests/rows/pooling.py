@@ -32,6 +32,7 @@ def _unpooled(x: jax.Array) -> jax.Array:
     return F.max_unpool(*F.max_pool_with_indices(x, (3, 2), stride=2, padding=1), x.shape[1:-1])
 
 
+BOXES = array(4, 2, 4)
 ROWS = (
     _row("max_pool_wide", lambda: L.max_pool(19, stride=2), "max_pool", array(4, 24, 2)),
     _row("max_pool_masked", _masked(lambda x, mask: F.max_pool(x, 2, mask=mask)), "max_pool"),
@@ -60,5 +61,15 @@ ROWS = (
         misfits=((array(4, 6, 6), "dense: kernel takes 4 features"),),
     ),
     _row("attention_pool_gated", lambda: L.attention_pool(5, gated=True), "attention_pool"),
-    Row("roi_align", lambda: L.roi_align((2, 3)), (*IMAGES, array(4, 2, 4))),
+    Row(
+        "roi_align",
+        lambda: L.roi_align((2, 3)),
+        (*IMAGES, BOXES),
+        wrong=(
+            ((array(4, 6, 2), BOXES), r"roi_align: x must be \(batch, height, width, channels\), got float32\[4, 6, 2\]"),
+            ((*IMAGES, array(4, 4)), r"roi_align: boxes must be \(batch, n, 4\), got float32\[4, 4\]"),
+            ((*IMAGES, array(3, 2, 4)), r"roi_align: boxes must be .* got float32\[3, 2, 4\]"),
+            ((*IMAGES, array(4, 2, 4, dtype="int32")), "roi_align: boxes must be a floating-point array, got int32"),
+        ),
+    ),
 )

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import jax
+
 from jdl import layers as L
 from jdl.layer import Layer
 from rows._row import IMAGES, RANK, Row, array
@@ -12,6 +14,18 @@ LINE, VOLUME = (array(4, 5, 2),), (array(4, 3, 4, 3, 2),)
 def _row(name: str, make: Callable[[], Layer], inputs=IMAGES, says: str = "", wrong=(), **rest) -> Row:
     """A row of a layer of images that says its name where the rank is wrong."""
     return Row(name, make, inputs, (((array(4, 2), rf"{says or name}: x must be .*{RANK}"), *wrong)), **rest)
+
+
+def _sampled(name: str, make: Callable[[], Layer], grid: jax.ShapeDtypeStruct, **rest) -> Row:
+    """A row of a layer that reads images at the places of a grid."""
+    x = array(4, 4, 3, 2)
+    wrong = (
+        ((array(4, 2), grid), rf"grid_sample: x must be .*{RANK}"),
+        ((x, array(*grid.shape[:-1], 3)), r"grid_sample: for x of .* grid must be \(4, \*places, 2\), got float32.*3\]"),
+        ((x, array(3, *grid.shape[1:])), r"grid_sample: for x of .* grid must be \(4, \*places, 2\), got float32\[3"),
+        ((x, jax.ShapeDtypeStruct(grid.shape, "int32")), "grid_sample: grid must be a floating-point array, got int32"),
+    )
+    return Row(name, make, (x, grid), wrong, **rest)
 
 
 ROWS = (
@@ -62,12 +76,8 @@ ROWS = (
         (array(4, 2, 3),),
         wrong=((array(4, 2, 2), r"affine_grid: theta must be .* got float32\[4, 2, 2\]"),),
     ),
-    Row("grid_sample", L.grid_sample, (array(4, 4, 3, 2), array(4, 2, 3, 2)), often=True),
-    Row(
-        "grid_sample_bicubic",
-        lambda: L.grid_sample(method="bicubic", padding_mode="reflection"),
-        (array(4, 4, 3, 2), array(4, 5, 2)),
-    ),
+    _sampled("grid_sample", L.grid_sample, array(4, 2, 3, 2), often=True),
+    _sampled("grid_sample_bicubic", lambda: L.grid_sample(method="bicubic", padding_mode="reflection"), array(4, 5, 2)),
     _row("blur_pool", L.blur_pool),
     _row(
         "squeeze_excite",
