@@ -80,8 +80,7 @@ def attention(
     mask, bias, sinks = (None if x is None else jnp.asarray(x) for x in (mask, bias, sinks))
     query, keys, values = _checked(query, keys, values, mask, bias, positions, sinks)
     _check.positive("attention", **({} if window is None else {"window": window}))
-    _check.within("attention", 0, 1, rate=rate)
-    check_options(soft_cap, backend, return_weights)
+    check_options(rate, soft_cap, backend, return_weights)
     time, width, memory = query.shape[1], query.shape[3], keys.shape[1]
     scale = 1 / math.sqrt(width) if scale is None else scale
     if mask is not None and mask.ndim == 2:
@@ -105,8 +104,9 @@ def attention(
     return in_chunks(some, chunk, inputs, axes, key, (1, 2) if return_weights else 1)
 
 
-def check_options(soft_cap: Any, backend: Any, return_weights: bool) -> None:
-    """Raises ValueError unless `soft_cap` is above 0, and there is such a backend, which gives weights if they are asked for."""
+def check_options(rate: Any, soft_cap: Any, backend: Any, return_weights: bool) -> None:
+    """Raises ValueError if a number is out of range, or there is no such backend, or none that gives weights though wanted."""
+    _check.within("attention", 0, 1, rate=rate)
     if soft_cap is not None:
         _check.above_zero("attention", soft_cap=soft_cap)
     if not callable(backend):

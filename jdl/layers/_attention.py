@@ -86,8 +86,7 @@ def attention(
     al., "Query-Key Normalization for Transformers", https://arxiv.org/abs/2010.04245.
     """
     groups = _groups(heads, kv_heads, width=width, features=features, window=window)
-    _check.within("attention", 0, 1, rate=rate)
-    check_options(soft_cap, backend, return_weights)
+    check_options(rate, soft_cap, backend, return_weights)
     options = {"causal": causal, "window": window, "soft_cap": soft_cap, "return_weights": return_weights, "backend": backend}
     projection = functools.partial(dense, bias=bias, kernel_init=kernel_init, bias_init=bias_init)
 
