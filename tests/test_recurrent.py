@@ -415,7 +415,7 @@ lstm = functools.partial(functional.lstm, X, KERNEL, RECURRENT)
         (lambda: L.lstm_cell(0), ValueError, "features must be a positive integer"),
         (lambda: L.lru_cell(3, radius=(0.9, 0.5)), ValueError, r"radius must be in \[0.9, 1\]"),
         (lambda: L.selective_ssm_cell(rank=0), ValueError, "rank must be a positive integer"),
-        (lambda: L.selective_ssm_cell(step=(0.0, 0.1)), ValueError, "selective_ssm_cell: step must be at least"),
+        (lambda: L.selective_ssm_cell(step=(0.0, 0.1)), ValueError, "selective_ssm_cell: step must be above 0, got 0.0"),
         (
             lambda: L.selective_ssm_cell(step=(0.2, 0.1)),
             ValueError,
