@@ -186,7 +186,7 @@ def test_gradients_find_clusters(rng, key):
     [
         (lambda x: L.vector_quantizer(0), ValueError, "vector_quantizer: codes must be a positive integer"),
         (lambda x: L.ema_vector_quantizer(2, decay=1.5), ValueError, r"ema_vector_quantizer: decay must be in \[0, 1\]"),
-        (lambda x: L.ema_vector_quantizer(2, epsilon=0.0), ValueError, "ema_vector_quantizer: epsilon must be at least"),
+        (lambda x: L.ema_vector_quantizer(2, epsilon=0.0), ValueError, "ema_vector_quantizer: epsilon must be above 0, got 0.0"),
         (lambda x: functional.vector_quantize(x, jnp.ones((2, 3))), ValueError, r"with the features of x, got float32\[2, 3\]"),
         (lambda x: functional.vector_quantize(x, jnp.ones(4)), ValueError, r"must be \(codes, features\) .* got float32\[4\]"),
         (lambda x: functional.vector_quantize(x, jnp.ones((2, 4), int)), TypeError, "codebook must be a floating-point array"),
