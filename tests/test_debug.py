@@ -105,7 +105,11 @@ def test_what_only_the_device_sees():
 
     step = train.step(train.objective(L.dense(3), losses.cross_entropy), optax.sgd(0.1))
     batch = np.ones((2, 4), np.float32), np.array([0, 3])
+    labels = np.array([[1, 2], [3, 7]])
+    ctc = lambda lengths: losses.ctc(jnp.zeros((2, 3, 4)), labels, label_lengths=lengths)
+    assert np.isfinite(debug.checked(ctc)(np.array([2, 1])))  # the 7 does not count
     mistakes = {
+        "ctc: labels must lie in 0..3 and not be the blank, 0, found 7 at index [1, 1]": (ctc, np.array([2, 2])),
         "dropout: rate must be in [0, 1], found 1.5": (lambda rate: functional.dropout(jax.random.key(0), x, rate), 1.5),
         "rnn: lengths must lie in 0..3, found 4 at index [1]": (
             lambda lengths: functional.rnn(x, jnp.ones((4, 4)), jnp.ones((4, 4)), lengths=lengths),

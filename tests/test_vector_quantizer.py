@@ -145,6 +145,7 @@ def test_its_first_state_can_be_donated(normal, key):
     for init in (layer.init, jax.jit(layer.init)):
         _, state = init(jax.random.clone(key), x)
         jax.jit(lambda state: layer.apply({}, state, x, train=True)[1], donate_argnums=0)(state)
+        assert all(a.is_deleted() for a in jax.tree.leaves(state))
 
 
 def clusters(rng):

@@ -97,12 +97,15 @@ def beside_pytorch(name, convs, case):
 
 
 def beside_pytorch_in_loops(name, convs, case):
-    """Seconds of a step of each; lax, which takes seconds for it, has few, and no turns."""
     x, kernel = operands(name, case)
     program = lambda who, steps: jax.jit(functools.partial(in_loop, convs[who], case[-1], steps=steps))
-    reference = side_by_side({"lax": functools.partial(program("lax", LAX_STEPS), x, kernel)}, rounds=1)
-    ours = {"jdl": functools.partial(program("jdl", STEPS), x, kernel)}
-    taken = side_by_side(pytorch(name, case[-1], x, kernel, STEPS) | ours)
+    return steps_of(program, (x, kernel), pytorch(name, case[-1], x, kernel, STEPS))
+
+
+def steps_of(program, given, others):
+    """Seconds of a step of each; lax, which takes seconds for it, has few, and no turns."""
+    reference = side_by_side({"lax": functools.partial(program("lax", LAX_STEPS), *given)}, rounds=1)
+    taken = side_by_side(others | {"jdl": functools.partial(program("jdl", STEPS), *given)})
     return {"lax": reference["lax"] / LAX_STEPS} | {who: seconds / STEPS for who, seconds in taken.items()}
 
 
@@ -120,12 +123,9 @@ def under_vmap(case):
 
 
 def under_vmap_in_loops(case):
-    """Seconds of a step of each, in the loop that trains 8 members at once."""
-    given = arrays(case, members=(8,))
-    program = lambda conv, steps: jax.jit(jax.vmap(functools.partial(in_loop, conv, case[-1], steps=steps)))
-    reference = side_by_side({"lax": functools.partial(program(lax_conv, LAX_STEPS), *given)}, rounds=1)
-    ours = side_by_side({"jdl": functools.partial(program(functional.conv, STEPS), *given)})
-    return {"lax": reference["lax"] / LAX_STEPS, "jdl": ours["jdl"] / STEPS}
+    convs = {"lax": lax_conv, "jdl": functional.conv}
+    program = lambda who, steps: jax.jit(jax.vmap(functools.partial(in_loop, convs[who], case[-1], steps=steps)))
+    return steps_of(program, arrays(case, members=(8,)), {})
 
 
 def describe(case):

@@ -83,6 +83,12 @@ def axes(name: str, **axes: Any) -> tuple[int, ...]:
     return each
 
 
+def typed_key(name: str, key: Any) -> None:
+    """Raises TypeError unless this is a typed key, or an array of them."""
+    if not is_key(key):
+        raise TypeError(f"{name}: key must be a typed key, such as jax.random.key(0), got {describe(key)}")
+
+
 def choice(name: str, what: str, value: Any, choices: Sequence[str]) -> None:
     """Raises ValueError unless `value` is one of `choices`."""
     if value not in choices:
@@ -142,7 +148,10 @@ def report(name: str, rule: str, values: Any, wrong: Callable[[Any], Any]) -> No
     if not seen(values):
         return
     values = np.asarray(values)
-    if len(bad := np.argwhere(wrong(values))):
+    bad = wrong(values)
+    if isinstance(bad, jax.core.Tracer):  # by other values, such as lengths
+        _report_on_device(name, rule, jnp.asarray(values), wrong)
+    elif len(bad := np.argwhere(bad)):
         where = tuple(int(i) for i in bad[0])
         raise ValueError(f"{name}: {rule}, found {values[where]}" + (f" at index {list(where)}" if where else ""))
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.functional._dense import dense
 from jdl.functional._numbers import widen
-from jdl.functional._recurrent import Recurrence, recurrent
+from jdl.functional._recurrent import Recurrence, check_shapes, recurrent, with_skip
 
 
 def lru(
@@ -70,9 +70,7 @@ def _start(params: dict, x: Any) -> jax.Array:
     states, features = params["kernel"].shape[-1] // 2, params["out_kernel"].shape[-1]
     wants = {"kernel": (x.shape[-1], 2 * states), "out_kernel": (2 * states, features), "skip": (features,)}
     wants |= dict.fromkeys(("log_decay", "log_phase", "log_scale"), (states,))
-    for what, shape in wants.items():
-        if what in params and params[what].shape != shape:
-            raise ValueError(f"lru: {what} must be {list(shape)}, got {_check.describe(params[what])}, x is {_check.describe(x)}")
+    check_shapes("lru", params, wants, x)
     if "skip" in params and x.shape[-1] != features:
         raise ValueError(f"lru: skip needs as many features as x has, {features} for {_check.describe(x)}")
     return jnp.zeros((x.shape[0], states), jnp.result_type(x.dtype, jnp.complex64))
@@ -89,9 +87,7 @@ def _project(params: dict, x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 def _readout(params: dict, hidden: jax.Array, x: jax.Array) -> jax.Array:
     y = dense(jnp.concatenate([hidden.real, -hidden.imag], axis=-1), params["out_kernel"])
-    if "skip" not in params:
-        return y
-    return y + jnp.expand_dims(params["skip"].astype(y.dtype), range(x.ndim - 1)) * x.astype(y.dtype)
+    return with_skip(params, y, x)
 
 
 LRU = Recurrence("lru", _start, _project, None, _readout)

@@ -125,6 +125,21 @@ def check_kernels(name: str, gates: int, kernel: Any, recurrent_kernel: Any, x: 
         raise ValueError(f"{name}: kernels must be (..., in, {gates} * features), got {given}")
 
 
+def check_shapes(name: str, params: dict, wants: dict[str, tuple[int, ...]], x: Any) -> None:
+    """Raises ValueError unless each of the params that is there has its shape."""
+    for what, shape in wants.items():
+        if what in params and params[what].shape != shape:
+            given = f"got {_check.describe(params[what])}, x is {_check.describe(x)}"
+            raise ValueError(f"{name}: {what} must be {list(shape)}, {given}")
+
+
+def with_skip(params: dict, y: jax.Array, x: jax.Array) -> jax.Array:
+    """`y`, and the input beside it, weighted for each feature, if there are such weights."""
+    if "skip" not in params:
+        return y
+    return y + jnp.expand_dims(params["skip"].astype(y.dtype), range(x.ndim - 1)) * x.astype(y.dtype)
+
+
 def _there(name: str, x: Any, lengths: Any, mask: Any) -> tuple[jax.Array | None, jax.Array | None]:
     """Which steps count, `(batch, time)`, None for all; and which lengths are out of range, None where the host has seen them."""
     if x.ndim < 3:

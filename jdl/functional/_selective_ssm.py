@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.functional._dense import dense
 from jdl.functional._numbers import widen
-from jdl.functional._recurrent import Recurrence, recurrent
+from jdl.functional._recurrent import Recurrence, check_shapes, recurrent, with_skip
 
 
 def selective_ssm(
@@ -80,10 +80,7 @@ def _start(params: dict, x: Any) -> jax.Array:
     wants = dict.fromkeys(("kernel", "out_kernel", "log_decay"), (x.shape[-1], states))
     wants |= {"step_kernel": (x.shape[-1], rank), "step_out_kernel": (rank, x.shape[-1])}
     wants |= dict.fromkeys(("step_bias", "skip"), (x.shape[-1],))
-    for what, shape in wants.items():
-        if what in params and params[what].shape != shape:
-            given = f"got {_check.describe(params[what])}, x is {_check.describe(x)}"
-            raise ValueError(f"selective_ssm: {what} must be {list(shape)}, {given}")
+    check_shapes("selective_ssm", params, wants, x)
     return jnp.zeros((x.shape[0], features, states), widen(x).dtype)
 
 
@@ -99,7 +96,7 @@ def _project(params: dict, x: jax.Array) -> tuple[jax.Array, jax.Array]:
 def _readout(params: dict, hidden: jax.Array, x: jax.Array) -> jax.Array:
     x = x.astype(hidden.dtype)
     y = (hidden * jnp.expand_dims(dense(x, params["out_kernel"]), -2)).sum(-1)
-    return y if "skip" not in params else y + jnp.expand_dims(params["skip"].astype(y.dtype), range(x.ndim - 1)) * x
+    return with_skip(params, y, x)
 
 
 SELECTIVE_SSM = Recurrence("selective_ssm", _start, _project, None, _readout)

@@ -101,6 +101,7 @@ def fold(
 
 
 def geometry(name: str, size: Sequence[int], window, stride, padding, dilation):
+    """Window, stride, padding and dilation for each spatial axis of this size; raises ValueError unless windows fit it."""
     sizes = {"window": window, "stride": stride, "dilation": dilation}
     window, stride, dilation = (expand(name, what, value, len(size)) for what, value in sizes.items())
     return window, stride, resolve(name, padding, size, window, stride, dilation), dilation

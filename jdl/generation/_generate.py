@@ -139,8 +139,7 @@ def _keys(key: jax.Array | None, batch: int) -> jax.Array | None:
     """One for each sample."""
     if key is None:
         return None
-    if not _check.is_key(key):
-        raise TypeError(f"generate: key must be a typed key, such as jax.random.key(0), got {_check.describe(key)}")
+    _check.typed_key("generate", key)
     if key.shape not in ((), (batch,)):
         raise ValueError(f"generate: key must be one, or one for each of {batch} samples, got {_check.describe(key)}")
     return key if key.shape else jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(batch))

@@ -102,6 +102,5 @@ def _forced(key: jax.Array | None, forcing: Any, shape: tuple[int, int]) -> jax.
         return jnp.full(shape, bool(forcing))
     if key is None:
         raise ValueError("unroll: a forcing between 0 and 1 needs a key")
-    if not _check.is_key(key):
-        raise TypeError(f"unroll: key must be a typed key, such as jax.random.key(0), got {_check.describe(key)}")
+    _check.typed_key("unroll", key)
     return jax.random.bernoulli(key, forcing, shape)

@@ -113,9 +113,9 @@ def attention(
             if cache is not None:
                 (keys, values, places), cache = functional.extend_cache(cache, keys, values, lengths=lengths, window=window)
             if position_bias is not None:
-                bias = net.position_bias(positions, places) + (0 if bias is None else bias)
-            mixed = net.attend(query, keys, values, mask=mask, bias=bias, positions=(positions, places))
-            mixed, *weights = mixed if return_weights else (mixed,)
+                distance = net.position_bias(positions, places)
+                bias = distance if bias is None else bias + distance
+            mixed, *weights = net.attend(query, keys, values, mask=mask, bias=bias, positions=(positions, places))
             return net.out(mixed.reshape(*x.shape[:2], -1)), cache, *weights
 
         return forward
@@ -158,7 +158,7 @@ def _positions(x: Any, cache: dict[str, Any] | None = None) -> jax.Array:
 
 
 def _attend(heads: int, sinks: bool, rate: float | jax.Array, options: dict[str, Any]) -> Layer:
-    """What the projections feed: it has the sinks and draws the dropped weights."""
+    """What the projections feed: it has the sinks and draws the dropped weights. It gives `(mixed,)`, and weights if wanted."""
     drops = draws(rate)
 
     def init(key: Any, query: Any, *inputs: Any, **named: Any) -> tuple[dict, dict]:
@@ -168,6 +168,7 @@ def _attend(heads: int, sinks: bool, rate: float | jax.Array, options: dict[str,
         if drops and train:
             need_key("attention", key)
         key = key if drops and train else None
-        return functional.attention(*inputs, **named, sinks=params.get("sinks"), rate=rate, key=key, **options), state
+        found = functional.attention(*inputs, **named, sinks=params.get("sinks"), rate=rate, key=key, **options)
+        return found if options["return_weights"] else (found,), state
 
     return Layer(init, apply)

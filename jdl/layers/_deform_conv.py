@@ -57,8 +57,8 @@ def deform_conv(
     ConvNets v2", https://arxiv.org/abs/1811.11168.
     """
     _check.positive("deform_conv", features=features)
-    check_geometry("deform_conv", padding, kernel_size=kernel_size, stride=stride, dilation=dilation)
-    sizes = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+    sizes: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
+    check_geometry("deform_conv", padding, **sizes)
     window, stride, dilation = (expand("deform_conv", what, size, 2) for what, size in sizes.items())
     geometry = {"stride": stride, "padding": padding, "dilation": dilation}
     taps = math.prod(window)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jdl import functional
 from jdl.functional import _check
-from jdl.functional._window import check_sizes, expand
+from jdl.functional._window import expand
 from jdl.layer import Layer, function
 
 
@@ -34,6 +34,5 @@ def roi_align(size: int | Sequence[int], *, scale: float = 1.0, samples: int = 2
     """
     _check.positive("roi_align", samples=samples)
     _check.above_zero("roi_align", scale=scale)
-    check_sizes("roi_align", size=size)
     expand("roi_align", "size", size, 2)
     return function(functools.partial(functional.roi_align, size=size, scale=scale, samples=samples, aligned=aligned))

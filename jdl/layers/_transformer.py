@@ -1,7 +1,7 @@
 """The block of transformers, from its parts."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 
@@ -75,10 +75,7 @@ def transformer_block(
     def block(
         net, x, memory=None, *, mask=None, memory_mask=None, mlp_mask=None, bias=None, positions=None, lengths=None, cache=None
     ):
-        if (memory is None) != (cross is None):
-            mend = "give it one, or leave cross out" if memory is None else "build it with cross=attention(heads)"
-            needs = "needs a memory" if memory is None else "takes no memory"
-            raise ValueError(f"transformer_block: a block with{'out' * (cross is None)} attention to a memory {needs}; {mend}")
+        _check_memory(cross, memory)
 
         def attend(x):
             nonlocal cache
@@ -109,3 +106,13 @@ def transformer_block(
         return add(x, transform, net.mlp_norm), cache
 
     return block
+
+
+def _check_memory(cross: Any, memory: Any) -> None:
+    """Raises ValueError unless there is a memory for the attention to one, and the other way round."""
+    if cross is not None and memory is None:
+        mend = "give it one, or leave cross out"
+        raise ValueError(f"transformer_block: a block with attention to a memory needs a memory; {mend}")
+    if cross is None and memory is not None:
+        mend = "build it with cross=attention(heads)"
+        raise ValueError(f"transformer_block: a block without attention to a memory takes no memory; {mend}")

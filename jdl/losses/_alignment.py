@@ -4,7 +4,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.core
 import jax.numpy as jnp
 
 from jdl.functional import _check, _lengths
@@ -184,8 +183,8 @@ def _checked(name: str, logits: jax.Array, labels: Any, logit_lengths: Any, labe
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(f"{name}: labels must be integers, got {_check.describe(labels)}")
     rule = f"labels must lie in 0..{classes - 1} and not be the blank, {blank}"
-    counted = jnp.where(_lengths.inside(count, labels.shape[1]), labels, int(blank == 0))
-    _check.report(name, rule, counted, lambda labels: _wrong(labels, classes, blank))
+    inside = lambda: _lengths.inside(count, labels.shape[1])
+    _check.report(name, rule, labels, lambda labels: inside() & _wrong(labels, classes, blank))
     return frames, count
 
 
