@@ -24,8 +24,8 @@ def spatial_axes(name: str, x: Any) -> int:
 
 def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
     """One size for each spatial axis, from one for all or one each."""
+    _check.positive(name, **{what: size})
     sizes = tuple(size) if isinstance(size, Sequence) else (size,) * spatial
-    _check.positive(name, **{what: sizes})
     if len(sizes) != spatial:
         raise ValueError(f"{name}: {what} {sizes} has {len(sizes)} entries for {spatial} spatial axes")
     return sizes
