@@ -353,7 +353,7 @@ def test_repeated_blocks_with_caches_are_a_loop(rng):
         (lambda x: functional.attention(x, x, x, sinks=jnp.ones(3)), ValueError, "one for each of 4 heads"),
         (lambda x: functional.attention(x, x, x, window=0), ValueError, "window must be a positive integer"),
         (lambda x: functional.attention(x, x, x, rate=1.5), ValueError, "rate must be in"),
-        (lambda x: functional.attention(x, x, x, backend="flash"), ValueError, "backend must be auto, xla or chunked"),
+        (lambda x: functional.attention(x, x, x, backend="flash"), ValueError, "backend must be auto, xla, chunked or cudnn"),
         (lambda x: functional.rope(x, jnp.arange(3)), ValueError, r"positions must be \[2, 3\], got int32\[3\]"),
         (lambda x: functional.rope(x, jnp.ones((2, 3), int), share=0.5), ValueError, "pairs are rotated"),
         (lambda x: functional.extend_cache(functional.attention_cache(2, 2, 4, 2), x, x), ValueError, "holds 2 positions"),

@@ -87,7 +87,8 @@ def test_negative_epsilon(name):
     (lambda: L.conv_lstm_cell(3, (1, 1, 1, 1)), f"conv_lstm_cell: {ONE_EACH} kernel_size"),
     (lambda: L.roi_align((2, 2, 2)), "roi_align: size .* has 3 entries for 2 spatial axes"),
     (lambda: L.roi_align(2, scale=0), "roi_align: scale must be above 0, got 0"),
-    (lambda: L.attention(2, backend="flash"), "attention: backend must be auto, xla or chunked, got 'flash'"),  # type: ignore[arg-type]
+    (lambda: L.recurrent(L.lstm_cell(2), backend="gpu"), "lstm: backend must be xla or cudnn, got 'gpu'"),  # type: ignore[arg-type]
+    (lambda: L.attention(2, backend="flash"), "attention: backend must be auto, xla, chunked or cudnn, got 'flash'"),  # type: ignore[arg-type]
     (lambda: L.attention(2, backend=print, return_weights=True), "attention: a backend over many devices gives no weights"),
     (lambda: L.attention(2, soft_cap=-1), "attention: soft_cap must be above 0, got -1"),
     (lambda: L.layer_norm(axis=()), r"layer_norm: axis must be an integer, or several different ones, got \(\)"),

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 
 from jdl.functional import _check
 from jdl.functional._attention_chunks import in_chunks, queries_at_a_time
+from jdl.functional._attention_cudnn import fusable, fused
 from jdl.functional._dropout import dropout
 from jdl.functional._numbers import divisor, widen
 
-Backend = Literal["auto", "xla", "chunked"] | Callable[..., Any]
+BACKENDS = "auto", "xla", "chunked", "cudnn"
+Backend = Literal["auto", "xla", "chunked", "cudnn"] | Callable[..., Any]
 
 
 def attention(
@@ -38,6 +40,12 @@ def attention(
 
     A query that may see no key gets zeros, and what is masked has no influence, not even through gradients.
 
+    cuDNN's kernel needs no memory for logits, and has to be asked for, as it has no forward mode, nor Jacobians up to JAX 0.11. It
+    takes bfloat16 and float16 on GPUs from compute capability 8.0 on, values of the shape of keys, a width that is a multiple of 8,
+    up to 128 (256 from 9.0 on), and either a mask of keys, or `causal` for as many keys as queries, with a window or without. It
+    takes no bias, masks of single logits, caps, sinks, dropout, weights, traced scale, nor positions, unless the host sees that
+    they are 0, 1, 2, ...
+
     Args:
       query: `(batch, time, heads, width)`.
       keys: `(batch, memory, kv_heads, width)`; `kv_heads` divides `heads`, and neighbouring heads share keys and values
@@ -56,8 +64,8 @@ def attention(
       key: a typed key for dropout; nothing is dropped without.
       return_weights: whether to return `(output, weights)`, the weights `(batch, heads, time, memory)` after dropout.
       backend: `"xla"`, plain; `"chunked"`, which takes memory linear in `time` by computing some queries at a time, again in the
-        backward pass; `"auto"`, plain unless its logits take more than half a gibibyte; or `parallel.ring_attention(mesh)`, which
-        splits the sequence over devices.
+        backward pass; `"auto"`, plain unless its logits take more than half a gibibyte; `"cudnn"`, the fused kernel of NVIDIA GPUs
+        where it can do what is asked, else as `"auto"`; or `parallel.ring_attention(mesh)`, which splits the sequence over devices.
 
     Returns:
       `(batch, time, heads, value_width)` in the dtype of `values`; logits and softmax are of float32 at least.
@@ -83,6 +91,9 @@ def attention(
     check_options(rate, soft_cap, backend, return_weights)
     time, width, memory = query.shape[1], query.shape[3], keys.shape[1]
     scale = 1 / math.sqrt(width) if scale is None else scale
+    if backend == "cudnn" and not return_weights and all(x is None for x in (bias, soft_cap, sinks, key)):
+        if fusable(query, keys, values, mask, positions, causal, window, scale):
+            return fused(query, keys, values, mask, causal, window, scale)
     if mask is not None and mask.ndim == 2:
         mask = jnp.expand_dims(mask, (1, 2))
     if positions is None and (causal or window):
@@ -110,7 +121,7 @@ def check_options(rate: Any, soft_cap: Any, backend: Any, return_weights: bool) 
     if soft_cap is not None:
         _check.above_zero("attention", soft_cap=soft_cap)
     if not callable(backend):
-        _check.choice("attention", "backend", backend, ("auto", "xla", "chunked"))
+        _check.choice("attention", "backend", backend, BACKENDS)
     elif return_weights:
         raise ValueError("attention: a backend over many devices gives no weights; leave out return_weights, or backend")
 

@@ -12,8 +12,9 @@ from jdl.functional._conv import conv
 from jdl.functional._dense import dense
 from jdl.functional._gates import expose, remember
 from jdl.functional._layer_norm import layer_norm
+from jdl.functional._lstm_cudnn import fused
 from jdl.functional._numbers import widen
-from jdl.functional._recurrent import Recurrence, check_kernels, recurrent
+from jdl.functional._recurrent import Backend, Recurrence, check_kernels, recurrent
 
 
 def lstm(
@@ -30,6 +31,7 @@ def lstm(
     lengths: jax.Array | None = None,
     mask: jax.Array | None = None,
     reverse: bool = False,
+    backend: Backend = "xla",
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Applies an LSTM to a sequence: `c = sigmoid(f) c + sigmoid(i) tanh(g)` and `h = sigmoid(o) tanh(c)`.
 
@@ -50,6 +52,7 @@ def lstm(
       lengths: integers `(batch,)`, how many steps count in each sample; out of 0..time, it is NaN under jit.
       mask: bools `(batch, time)`, which of them count.
       reverse: whether to begin at the last step.
+      backend: `"cudnn"`, the kernel of NVIDIA GPUs where it can do this, else the loop, as in `functional.recurrent`.
 
     Returns:
       `(y, (h, c))`: outputs `(batch, time, features)`, or `(batch, time, out)`, and the last carry, in float32 at least.
@@ -72,7 +75,7 @@ def lstm(
     """
     params = {"kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias, "peephole": peephole, "projection": projection}
     params = {name: a for name, a in params.items() if a is not None} | (norm or {})
-    return recurrent(LSTM[coupled], params, x, carry=carry, lengths=lengths, mask=mask, reverse=reverse)
+    return recurrent(LSTM[coupled], params, x, carry=carry, lengths=lengths, mask=mask, reverse=reverse, backend=backend)
 
 
 def conv_lstm(
@@ -170,10 +173,11 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y.reshape(*x.shape[: x.ndim - kernel.ndim + 1], *y.shape[1:])
 
 
-def _recurrence(name: str, multiply: Callable[..., jax.Array], coupled: bool) -> Recurrence:
+def _recurrence(name: str, multiply: Callable[..., jax.Array], coupled: bool, fused: Any = None) -> Recurrence:
     part = functools.partial
-    return Recurrence(name, part(_start, name, coupled), part(_project, multiply), part(_step, multiply, coupled))
+    start, project, step = part(_start, name, coupled), part(_project, multiply), part(_step, multiply, coupled)
+    return Recurrence(name, start, project, step, fused=fused)
 
 
-LSTM = {coupled: _recurrence("lstm", dense, coupled) for coupled in (False, True)}
+LSTM = {True: _recurrence("lstm", dense, True), False: _recurrence("lstm", dense, False, fused)}
 CONV_LSTM = _recurrence("conv_lstm", convolve, False)

@@ -1,7 +1,7 @@
 """The loop over time of every recurrent network: what is peculiar to one of them is its `Recurrence`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from jdl.functional import _check, _lengths
 from jdl.functional._bilinear import same_axes
 from jdl.functional._linear_recurrence import linear_recurrence
 from jdl.functional._numbers import widen
+
+Backend = Literal["xla", "cudnn"]
 
 
 class Recurrence(NamedTuple):
@@ -27,6 +29,8 @@ class Recurrence(NamedTuple):
         float32 at least, lest small steps are lost in long sequences. None for a linear recurrence,
         `h[t] = a[t] h[t-1] + b[t]`, whose `a` and `b` are what `project` returns.
       readout: `(params, hidden, x) -> y`, from all hidden states to the output, for cells that have one.
+      fused: `(params, x, carry, lengths, reverse) -> (y, carry)`, all steps by cuDNN's kernel, of `x` as `(batch, time, ...)`; it
+        gives None where the kernel can't do it.
     """
 
     name: str
@@ -34,6 +38,7 @@ class Recurrence(NamedTuple):
     project: Callable[..., Any]
     step: Callable[..., Any] | None
     readout: Callable[..., jax.Array] | None = None
+    fused: Callable[..., Any] | None = None
 
 
 def recurrent(
@@ -48,6 +53,7 @@ def recurrent(
     drop: jax.Array | None = None,
     zoneout: Any = None,
     remat: int | None = None,
+    backend: Backend = "xla",
 ) -> tuple[jax.Array, Any]:
     """Applies a recurrent cell to a sequence: `carry[t] = step(carry[t-1], x[t])`, one step after the other.
 
@@ -69,6 +75,9 @@ def recurrent(
       zoneout: which entries of the carry stay, for each of its arrays: bools `(batch, time, ...)`, or a rate, by which old and new
         are mixed.
       remat: how many steps at a time to compute again in the backward pass: only every `remat`-th carry is kept.
+      backend: `"cudnn"`, the kernel of NVIDIA GPUs where it can do what is asked, else the loop, `"xla"`. It takes LSTMs without
+        options, of which all arrays are float32, and lengths, but no mask, dropout, zoneout or remat. It has to be asked for, as it
+        knows neither `vmap` nor forward mode.
 
     Returns:
       `(y, carry)`: outputs `(batch, time, ...)` in the dtype of `x`, and the carry after the last step.
@@ -92,25 +101,34 @@ def recurrent(
     """
     name = recurrence.name
     x = _check.floating(name, x)
+    _check.choice(name, "backend", backend, ("xla", "cudnn"))
     carry = _begin(name, recurrence.start(params, x), carry)
     there, wrong = _there(name, x, lengths, mask)
     if there is not None:
         x = jnp.where(_beside(there, x), x, 0)  # what is left out may even be NaN
+    done = None
+    if backend == "cudnn" and recurrence.fused is not None and all(a is None for a in (mask, drop, zoneout, remat)):
+        done = recurrence.fused(params, x, carry, lengths, reverse)
+    y, carry = done or _looped(recurrence, params, x, carry, there, drop, zoneout, reverse, remat)
+    y = y if there is None else jnp.where(_beside(there, y), y, 0)
+    return (y, carry) if wrong is None else _void(wrong, (y, carry))
+
+
+def _looped(recurrence: Recurrence, params, x, carry, there, drop, zoneout, reverse: bool, remat: int | None) -> tuple[Any, Any]:
+    """Outputs, of which those that don't count are any numbers, and the last carry."""
     tree = params, carry, x.swapaxes(0, 1), None if there is None else there.swapaxes(0, 1), drop, zoneout
     leaves, structure = jax.tree.flatten(tree)
     params, carry, x, there, drop, zoneout = jax.tree.unflatten(structure, same_axes(*leaves))
     if recurrence.step is None:
         if drop is not None or zoneout is not None or remat is not None:
-            raise ValueError(f"{name}: a linear recurrence has no steps for dropout, zoneout or remat")
+            raise ValueError(f"{recurrence.name}: a linear recurrence has no steps for dropout, zoneout or remat")
         hidden, carry = _linear(recurrence.project(params, x), carry, there, reverse)
     else:
         if remat is not None:
-            _check.positive(name, remat=remat)
+            _check.positive(recurrence.name, remat=remat)
         hidden, carry = _steps(recurrence, params, carry, x, there, drop, zoneout, reverse, remat)
     y = hidden if recurrence.readout is None else recurrence.readout(params, hidden, x)
-    y = y if there is None else jnp.where(_beside(there, y), y, 0)
-    y = y.swapaxes(0, 1).astype(x.dtype)
-    return (y, carry) if wrong is None else _void(wrong, (y, carry))
+    return y.swapaxes(0, 1).astype(x.dtype), carry
 
 
 def check_kernels(name: str, gates: int, kernel: Any, recurrent_kernel: Any, x: Any) -> None:

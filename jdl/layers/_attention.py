@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.nn import initializers
 
 from jdl import functional
@@ -151,9 +152,9 @@ def _projected(net: Any, x: Any, source: Any, width: int, *, normalised: bool) -
     return (net.query_norm(query), net.key_norm(keys), values) if normalised else (query, keys, values)
 
 
-def _positions(x: Any, cache: dict[str, Any] | None = None) -> jax.Array:
-    """Where the entries of a sequence are, `(batch or 1, time)`: they count on from the cache."""
-    positions = jnp.arange(x.shape[1]).reshape(1, -1)
+def _positions(x: Any, cache: dict[str, Any] | None = None) -> Any:
+    """Where the entries of a sequence are, `(batch or 1, time)`, which the host sees; they count on from the cache."""
+    positions = np.arange(x.shape[1], dtype=np.int32).reshape(1, -1)
     return positions if cache is None else positions + cache["length"].reshape(-1, 1)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jdl import functional
 from jdl.functional import Recurrence, _check
+from jdl.functional._recurrent import Backend
 from jdl.layer import Layer, derive
 from jdl.layers._drawing import draws, need_key
 from jdl.layers._parameter import parameter
@@ -33,6 +34,7 @@ def recurrent(
     rate: float | jax.Array = 0.0,
     zoneout: Any = 0.0,
     remat: int | None = None,
+    backend: Backend = "xla",
 ) -> Layer:
     """Applies a recurrent cell to a sequence, from a carry to a carry.
 
@@ -49,12 +51,15 @@ def recurrent(
       zoneout: probability that an entry of the carry stays as it was, in [0, 1]; in evaluation old and new are mixed by it. One for
         all, or a tuple, one for each array of the carry; may be traced. The number 0 needs no key.
       remat: how many steps at a time to compute again in the backward pass, which then keeps only every `remat`-th carry.
+      backend: `"cudnn"`, the kernel of NVIDIA GPUs where it can do this, else the loop, as in `functional.recurrent`; params and
+        values are the same.
 
     Returns:
       A Layer from `(batch, time, ...)` to `(y, carry)`, with the params of the cell, and `carry` if it is learnt.
 
     Raises:
-      ValueError: if a rate is a number outside [0, 1], or a linear recurrence is to have dropout, zoneout or remat.
+      ValueError: if a rate is a number outside [0, 1], the backend is unknown, or a linear recurrence is to have dropout, zoneout
+        or remat.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -79,6 +84,7 @@ def recurrent(
     name = cell.recurrence.name
     zones = zoneout if isinstance(zoneout, tuple) else (zoneout,)
     _check.within(name, 0, 1, rate=rate, **{f"zoneout[{i}]" if len(zones) > 1 else "zoneout": z for i, z in enumerate(zones)})
+    _check.choice(name, "backend", backend, ("xla", "cudnn"))
     if remat is not None:
         _check.positive(name, remat=remat)
     if cell.recurrence.step is None and (any(map(draws, (rate, *zones))) or remat is not None):
@@ -111,7 +117,7 @@ def recurrent(
         if carry is None and "carry" in params:
             carry = _learnt(params["carry"], start)
         noise = _dropped(name, key, start, rate, train) | _staying(name, key, start, x.shape[1], zones, train)
-        given = {"carry": carry, "lengths": lengths, "mask": mask, "reverse": reverse, "remat": remat}
+        given = {"carry": carry, "lengths": lengths, "mask": mask, "reverse": reverse, "remat": remat, "backend": backend}
         return functional.recurrent(cell.recurrence, cell_params, x, **given, **noise), state
 
     return Layer(init, apply)
