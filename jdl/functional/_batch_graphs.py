@@ -171,7 +171,7 @@ def _smallest(what: str, sizes: Sizes, need: int) -> int:
     if sizes is None:
         return 1 << max(need - 1, 0).bit_length()
     choices = (sizes,) if isinstance(sizes, int) else tuple(sizes)
-    _check.positive("pad_graphs", **{what: choices})
+    _check.all_positive("pad_graphs", **{what: choices})
     if enough := [size for size in choices if size >= need]:
         return min(enough)
     raise ValueError(f"pad_graphs: none of {what} {list(choices)} holds {need}")

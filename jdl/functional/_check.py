@@ -66,11 +66,21 @@ def scalar(name: str, what: str, x: Any) -> Any:
 
 
 def positive(name: str, **sizes: Any) -> None:
-    """Raises ValueError unless each size, or each entry of a tuple of sizes, is an integer of at least 1."""
+    """Raises ValueError unless each is an integer of at least 1."""
     for key, size in sizes.items():
-        for one in size if isinstance(size, tuple | list) else (size,):
-            if isinstance(one, bool) or not isinstance(one, int | np.integer) or one < 1:
-                raise ValueError(f"{name}: {key} must be a positive integer, got {size!r}")
+        _positive(name, key, size, (size,))
+
+
+def all_positive(name: str, **sizes: Any) -> None:
+    """Raises ValueError unless each is an integer of at least 1, or a sequence of such."""
+    for key, size in sizes.items():
+        _positive(name, key, size, size if isinstance(size, tuple | list) else (size,))
+
+
+def _positive(name: str, key: str, given: Any, sizes: Any) -> None:
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name}: {key} must be a positive integer, got {given!r}")
 
 
 def axes(name: str, **axes: Any) -> tuple[int, ...]:

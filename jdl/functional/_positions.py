@@ -64,7 +64,7 @@ def sinusoidal_grid(shape: Sequence[int], features: int, *, base: float = 10_000
 
     Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", https://arxiv.org/abs/2010.11929 (appendix D.4 compares).
     """
-    _check.positive("sinusoidal_grid", shape=tuple(shape), features=features)
+    _check.all_positive("sinusoidal_grid", shape=tuple(shape), features=features)
     if features % (2 * len(shape)):
         raise ValueError(f"sinusoidal_grid: features must be a multiple of {2 * len(shape)} for {len(shape)} axes, got {features}")
     axes = jnp.meshgrid(*map(jnp.arange, shape), indexing="ij")

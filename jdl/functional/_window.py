@@ -24,7 +24,7 @@ def spatial_axes(name: str, x: Any) -> int:
 
 def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
     """One size for each spatial axis, from one for all or one each."""
-    _check.positive(name, **{what: size})
+    _check.all_positive(name, **{what: size})
     sizes = tuple(size) if isinstance(size, Sequence) else (size,) * spatial
     if len(sizes) != spatial:
         raise ValueError(f"{name}: {what} {sizes} has {len(sizes)} entries for {spatial} spatial axes")
@@ -33,7 +33,7 @@ def expand(name: str, what: str, size: int | Sequence[int], spatial: int) -> tup
 
 def check_sizes(name: str, **sizes: Any) -> None:
     """Raises ValueError unless each is a positive integer, or there is one for each of 1 to 3 axes, for all the same number."""
-    _check.positive(name, **sizes)
+    _check.all_positive(name, **sizes)
     _same_axes(name, sizes)
 
 

@@ -60,7 +60,8 @@ def adaptive_log_softmax(
 
     Source: Grave et al., "Efficient softmax approximation for GPUs", https://arxiv.org/abs/1609.04309.
     """
-    _check.positive(_NAME, classes=classes, cutoffs=tuple(cutoffs))
+    _check.positive(_NAME, classes=classes)
+    _check.all_positive(_NAME, cutoffs=tuple(cutoffs))
     bounds = (*cutoffs, classes)
     if len(bounds) < 2 or any(low >= high for low, high in itertools.pairwise(bounds)):
         raise ValueError(f"{_NAME}: cutoffs must rise, one or more, and be less than {classes} classes, got {list(cutoffs)}")

@@ -52,7 +52,7 @@ def dense(
     """
     sizes = tuple(features) if isinstance(features, Sequence) else (features,)
     axes = tuple(axis) if isinstance(axis, Sequence) else (axis,)
-    _check.positive("dense", features=sizes if isinstance(features, Sequence) else features)
+    _check.all_positive("dense", features=sizes if isinstance(features, Sequence) else features)
     if not sizes or not axes or any(isinstance(one, bool) or not isinstance(one, int) for one in axes):
         raise ValueError(f"dense: features and axis must be integers, one or more, got {features!r} and {axis!r}")
 

@@ -47,7 +47,7 @@ def einsum(
       >>> params["bias"].shape, heads.apply(params, state, jnp.ones((2, 7, 32)))[0].shape
       ((4, 8), (2, 7, 4, 8))
     """
-    _check.positive("einsum", shape=tuple(shape))
+    _check.all_positive("einsum", shape=tuple(shape))
     terms = parse(equation, shape)
     if not set(bias_axes) <= set(terms.output) - {"."}:
         raise ValueError(f'einsum: bias_axes "{bias_axes}" must be axes of the output of "{equation}"')

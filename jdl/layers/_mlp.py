@@ -49,7 +49,7 @@ def mlp(
       {'0': (5, 64), '1': (64, 64), '2': (64, 10)}
     """
     widths = tuple(widths)
-    _check.positive("mlp", widths=widths)
+    _check.all_positive("mlp", widths=widths)
     if not widths:
         raise ValueError("mlp: widths must have an entry for every dense layer, got none")
     _check.within("mlp", 0, 1, dropout=dropout)
