@@ -86,9 +86,11 @@ def selective_ssm_step(x, h, p):
 
 
 def convolved(x, kernel):
-    """A convolution over one axis with a window of 3, of the same size."""
-    x = np.pad(x, ((0, 0), (1, 1), (0, 0)))
-    return sum(x[:, k : x.shape[1] - 2 + k] @ kernel[k] for k in range(3))
+    """A convolution with windows of 3 along all spatial axes, of the same size."""
+    spatial = x.shape[1:-1]
+    x = np.pad(x, ((0, 0), *[(1, 1)] * len(spatial), (0, 0)))
+    at = lambda place: (slice(None), *(slice(k, k + size) for k, size in zip(place, spatial)))
+    return sum(x[at(place)] @ kernel[place] for place in np.ndindex(*[3] * len(spatial)))
 
 
 def kernels(gates, outputs=FEATURES):
@@ -100,6 +102,8 @@ LRU = {"kernel": (IN, 4), "out_kernel": (4, IN), "skip": (IN,)} | {f"log_{name}"
 SSM = dict.fromkeys(("kernel", "out_kernel", "log_decay"), (IN, 2)) | dict.fromkeys(("step_bias", "skip"), (IN,))
 SSM |= {"step_kernel": (IN, 1), "step_out_kernel": (1, IN)}
 CONV = {"kernel": (3, IN, 8), "recurrent_kernel": (3, FEATURES, 8), "bias": (8,), "peephole": (5, 6)}
+CONV_3D = {"kernel": (3, 3, 3, IN, 8), "recurrent_kernel": (3, 3, 3, FEATURES, 8), "bias": (8,), "peephole": (2, 4, 3, 6)}
+SPATIAL = {"conv_lstm": (5,), "conv_lstm_3d": (2, 4, 3)}
 TWO = lambda step, **options: lambda x, carry, p: (lambda new: (new, new[0]))(step(x, *carry, p, **options))
 ONE = lambda step, **options: lambda x, carry, p: (step(x, carry, p, **options),) * 2
 H, HC = [(BATCH, 2)], [(BATCH, 2), (BATCH, 2)]
@@ -139,6 +143,7 @@ LOOPS = {
     "lru": (functional.lru, LRU, H, lru_step),
     "selective_ssm": (functional.selective_ssm, SSM, [(BATCH, IN, 2)], selective_ssm_step),
     "conv_lstm": (functional.conv_lstm, CONV, [(BATCH, 5, 2)] * 2, TWO(lstm_step, product=convolved)),
+    "conv_lstm_3d": (functional.conv_lstm, CONV_3D, [(BATCH, 2, 4, 3, 2)] * 2, TWO(lstm_step, product=convolved)),
 }
 
 
@@ -146,7 +151,7 @@ LOOPS = {
 def test_every_cell_is_a_loop_by_the_formula(name, rng):
     function, shapes, carry_shapes, step = LOOPS[name]
     params = normals(rng, **shapes)
-    x = normals(rng, x=(BATCH, TIME, *((5,) if name == "conv_lstm" else ()), IN))["x"]
+    x = normals(rng, x=(BATCH, TIME, *SPATIAL.get(name, ()), IN))["x"]
     carry = tuple(normals(rng, carry=shape)["carry"] for shape in carry_shapes)
     carry = carry if len(carry) > 1 else carry[0].astype("complex64" if name == "lru" else "float32")
     y, end = jax.jit(function)(x, carry=carry, **params)
@@ -201,7 +206,7 @@ def test_lengths_out_of_range_give_nan_under_jit(rng):
 def test_carries_are_wide_and_outputs_like_the_input(name):
     function, shapes, carry_shapes, _ = LOOPS[name]
     params = {key: np.ones(shape, "float32") for key, shape in shapes.items()}
-    x = np.ones((BATCH, TIME, *((5,) if name == "conv_lstm" else ()), IN), jnp.bfloat16)
+    x = np.ones((BATCH, TIME, *SPATIAL.get(name, ()), IN), jnp.bfloat16)
     carry = tuple(np.ones(shape, jnp.bfloat16) for shape in carry_shapes)
     y, carry = jax.eval_shape(function, x, carry=carry if len(carry) > 1 else carry[0], **params)
     assert y.dtype == jnp.bfloat16
