@@ -18,9 +18,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(script, *arguments, cwd, check=True):
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "main"))}
+    soon = {  # what tests are compiled with, as conftest.py says
+        "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".cache" / "jax" / os.environ.get("PYTEST_XDIST_WORKER", "main")),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
     command = [sys.executable, str(ROOT / "experiments" / script), *arguments]
-    return subprocess.run(command, cwd=cwd, env=os.environ | cache, check=check, capture_output=True, text=True)
+    return subprocess.run(command, cwd=cwd, env=os.environ | soon, check=check, capture_output=True, text=True)
 
 
 def test_digits_on_few_steps(tmp_path):
