@@ -155,3 +155,5 @@ from jdl.layers._vector_quantizer import ema_vector_quantizer as ema_vector_quan
 from jdl.layers._vector_quantizer import vector_quantizer as vector_quantizer
 from jdl.layers._weight_norm import weight_norm as weight_norm
 from jdl.layers._weight_standardization import weight_standardization as weight_standardization
+from jdl.layers._xlstm import mlstm_cell as mlstm_cell
+from jdl.layers._xlstm import slstm_cell as slstm_cell
