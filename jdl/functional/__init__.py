@@ -139,6 +139,7 @@ from jdl.functional._slstm import slstm as slstm
 from jdl.functional._soft_pool import soft_pool as soft_pool
 from jdl.functional._spectral_norm import power_iteration as power_iteration
 from jdl.functional._spectral_norm import spectral_norm as spectral_norm
+from jdl.functional._standard_normal import standard_normal_log_prob as standard_normal_log_prob
 from jdl.functional._straight_through import binarize as binarize
 from jdl.functional._straight_through import gumbel_softmax as gumbel_softmax
 from jdl.functional._straight_through import straight_through as straight_through
