@@ -202,12 +202,14 @@ def test_every_cell_is_a_loop_by_the_formula(name, rng):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), end, carry)
 
 
-def test_inputs_may_be_projected_before_the_loop(rng, monkeypatch):
+@pytest.mark.parametrize("name", ["conv_lstm", "mlstm"])
+def test_inputs_may_be_projected_before_the_loop(name, rng, monkeypatch):
     """As they are on other platforms than a CPU."""
-    x, params = normals(rng, x=(BATCH, TIME, 5, IN))["x"], normals(rng, **CONV)
-    inside = jax.jit(functional.conv_lstm)(x, **params)
+    function, shapes, *_ = LOOPS[name]
+    x, params = normals(rng, x=(BATCH, TIME, *((5,) if name == "conv_lstm" else ()), IN))["x"], normals(rng, **shapes)
+    inside = jax.jit(function)(x, **params)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert_close(jax.jit(lambda x, **params: functional.conv_lstm(x, **params))(x, **params), inside)
+    assert_close(jax.jit(lambda x, **params: function(x, **params))(x, **params), inside)
 
 
 def test_padding_changes_nothing(rng):
