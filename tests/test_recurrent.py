@@ -85,6 +85,44 @@ def selective_ssm_step(x, h, p):
     return h, np.einsum("bdn,bn->bd", h, x @ p["out_kernel"]) + p["skip"] * x
 
 
+def log_forget(f, forget):
+    return f if forget == "exp" else -np.log1p(np.exp(-f))
+
+
+def slstm_step(x, carry, p, forget="sigmoid"):
+    """The paper's memory and normaliser as they are."""
+    h, mean, log_weight = carry
+    z = x @ p["kernel"] + p["bias"]
+    for head, kernel in enumerate(p["recurrent_kernel"]):
+        place = slice(head * len(kernel), (head + 1) * len(kernel))
+        for gate, block in enumerate(np.split(kernel, 4, -1)):
+            z[:, gate * h.shape[-1] :][:, place] += h[:, place] @ block
+    i, f, z, o = np.split(z, 4, -1)
+    c, n = mean * np.exp(log_weight), np.exp(log_weight)
+    c, n = (np.exp(log_forget(f, forget)) * old + np.exp(i) * new for old, new in ((c, np.tanh(z)), (n, 1)))
+    h = sigmoid(o) * c / n
+    return (h, c / n, np.log(n)), h
+
+
+def mlstm_step(x, carry, p, forget="sigmoid"):
+    """The paper's memory and normaliser as they are, which only the carry holds as multiples of exp(m)."""
+    _, c, n, m = carry
+    h, c, n = [], c * np.exp(m)[..., None, None], n * np.exp(m)[..., None]
+    width = n.shape[-1]
+    (wq, wk, wv, wo), (bq, bk, bv, bo) = (np.split(p[name], 4, -1) for name in ("kernel", "bias"))
+    i, f = np.split(x @ p["gate_kernel"] + p["gate_bias"], 2, -1)
+    f = log_forget(f, forget)
+    for b, head in np.ndindex(*m.shape):
+        place = slice(head * width, (head + 1) * width)
+        q, k, v = ((x[b] @ w + bias)[place] for w, bias in ((wq, bq), (wk / np.sqrt(width), bk), (wv, bv)))
+        c[b, head] = np.exp(f[b, head]) * c[b, head] + np.exp(i[b, head]) * np.outer(v, k)
+        n[b, head] = np.exp(f[b, head]) * n[b, head] + np.exp(i[b, head]) * k
+        h.append(c[b, head] @ q / max(abs(n[b, head] @ q), 1))
+    h = sigmoid(x @ wo + bo) * np.reshape(h, (len(x), -1))
+    m = np.maximum(f + m, i)
+    return (h, c / np.exp(m)[..., None, None], n / np.exp(m)[..., None], m), h
+
+
 def convolved(x, kernel):
     """A convolution with windows of 3 along all spatial axes, of the same size."""
     spatial = x.shape[1:-1]
@@ -101,6 +139,9 @@ NORM = {"kernel_scale": (8,), "recurrent_scale": (8,), "memory_scale": (2,), "me
 LRU = {"kernel": (IN, 4), "out_kernel": (4, IN), "skip": (IN,)} | {f"log_{name}": (2,) for name in ("decay", "phase", "scale")}
 SSM = dict.fromkeys(("kernel", "out_kernel", "log_decay"), (IN, 2)) | dict.fromkeys(("step_bias", "skip"), (IN,))
 SSM |= {"step_kernel": (IN, 1), "step_out_kernel": (1, IN)}
+SLSTM = {"kernel": (IN, 16), "recurrent_kernel": (2, 2, 8), "bias": (16,)}
+MLSTM = {"kernel": (IN, 16), "gate_kernel": (IN, 4), "bias": (16,), "gate_bias": (4,)}
+MATRICES = [(BATCH, 4), (BATCH, 2, 2, 2), (BATCH, 2, 2), (BATCH, 2)]
 CONV = {"kernel": (3, IN, 8), "recurrent_kernel": (3, FEATURES, 8), "bias": (8,), "peephole": (5, 6)}
 CONV_3D = {"kernel": (3, 3, 3, IN, 8), "recurrent_kernel": (3, 3, 3, FEATURES, 8), "bias": (8,), "peephole": (2, 4, 3, 6)}
 SPATIAL = {"conv_lstm": (5,), "conv_lstm_3d": (2, 4, 3)}
@@ -142,6 +183,8 @@ LOOPS = {
     "min_gru": (functional.min_gru, {"kernel": (IN, 4), "bias": (4,)}, H, ONE(min_gru_step)),
     "lru": (functional.lru, LRU, H, lru_step),
     "selective_ssm": (functional.selective_ssm, SSM, [(BATCH, IN, 2)], selective_ssm_step),
+    "slstm": (functional.slstm, SLSTM, [(BATCH, 4)] * 3, slstm_step),
+    "mlstm": (functional.mlstm, MLSTM, MATRICES, mlstm_step),
     "conv_lstm": (functional.conv_lstm, CONV, [(BATCH, 5, 2)] * 2, TWO(lstm_step, product=convolved)),
     "conv_lstm_3d": (functional.conv_lstm, CONV_3D, [(BATCH, 2, 4, 3, 2)] * 2, TWO(lstm_step, product=convolved)),
 }
@@ -164,12 +207,14 @@ def test_every_cell_is_a_loop_by_the_formula(name, rng):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), end, carry)
 
 
-def test_inputs_may_be_projected_before_the_loop(rng, monkeypatch):
+@pytest.mark.parametrize("name", ["conv_lstm", "mlstm"])
+def test_inputs_may_be_projected_before_the_loop(name, rng, monkeypatch):
     """As they are on other platforms than a CPU."""
-    x, params = normals(rng, x=(BATCH, TIME, 5, IN))["x"], normals(rng, **CONV)
-    inside = jax.jit(functional.conv_lstm)(x, **params)
+    function, shapes, *_ = LOOPS[name]
+    x, params = normals(rng, x=(BATCH, TIME, *((5,) if name == "conv_lstm" else ()), IN))["x"], normals(rng, **shapes)
+    inside = jax.jit(function)(x, **params)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert_close(jax.jit(lambda x, **params: functional.conv_lstm(x, **params))(x, **params), inside)
+    assert_close(jax.jit(lambda x, **params: function(x, **params))(x, **params), inside)
 
 
 def test_padding_changes_nothing(rng):
@@ -231,11 +276,67 @@ def test_long_sequences_in_half_precision():
     np.testing.assert_allclose(gradient, [10 * 0.995 * np.log(0.005 / 0.995)], rtol=0.02)
 
 
-@pytest.mark.parametrize(("cell", "reverse"), [(L.gru_cell(2), False), (L.gru_cell(2), True), (L.min_gru_cell(2), True)])
+def xlstm_of_gates(name, rng):
+    """A layer whose input is what the blocks and gates get, its step in NumPy, and inputs with gates of up to 100."""
+    shape = (1, 3, 4 if name == "slstm" else 2)
+    gates = np.concatenate([rng.choice(sizes, shape) for sizes in ([-100, -3, 100], [-100, 0, 100])], -1)
+    x, gates = rng.uniform(0.5, 1.5, (1, 3, 16)).astype("float32"), (gates + rng.normal(0, 0.3, gates.shape)).astype("float32")
+    eye = np.eye(16 if name == "slstm" else 20)
+    if name == "slstm":
+        x[..., :8] = gates
+        return (
+            slstm_step,
+            {"kernel": eye, "recurrent_kernel": rng.normal(size=(2, 2, 8)), "bias": np.zeros(16)},
+            x.astype("float64"),
+        )
+    params = {"kernel": eye[:, :16], "gate_kernel": eye[:, 16:], "bias": np.zeros(16), "gate_bias": np.zeros(4)}
+    return mlstm_step, params, np.concatenate([x, gates], -1, dtype="float64")
+
+
+@pytest.mark.parametrize("forget", ["sigmoid", "exp"])
+@pytest.mark.parametrize("name", ["slstm", "mlstm"])
+def test_gates_of_xlstm_may_be_large(name, forget, rng):
+    """What would overflow gives what the formulas without stabiliser give in double precision, and so do derivatives."""
+    step, params, x = xlstm_of_gates(name, rng)
+    shapes = [(1, 4)] * 3 if name == "slstm" else [(1, 4), (1, 2, 2, 2), (1, 2, 2), (1, 2)]
+    empty = [np.full(shape, -np.inf if (name, i) == ("slstm", 2) else 0.0) for i, shape in enumerate(shapes)]
+
+    def formula(x):
+        carry, outputs = empty, []
+        for t in range(3):
+            carry, output = step(x[:, t], carry, params, forget)
+            outputs.append(output)
+        return np.stack(outputs, 1)
+
+    @jax.jit
+    def run(x, change):
+        y, pull = jax.vjp(lambda x: getattr(functional, name)(x, **single, forget=forget)[0], x)
+        return y, pull(change)[0]
+
+    single = jax.tree.map(lambda a: a.astype("float32"), params)
+    change = rng.normal(size=(1, 3, 4)).astype("float32")
+    small = 1e-6 * np.eye(x.size).reshape(-1, *x.shape)
+    slopes = np.array([((formula(x + e) - formula(x - e)) * change).sum() for e in small]).reshape(x.shape) / 2e-6
+    for actual, expected in zip(run(x.astype("float32"), change), (formula(x), slopes)):
+        limit = 3e-4 * max(1.0, abs(expected).max())  # the last bit of an exponent of 300 is 3e-5 of its exponential
+        np.testing.assert_allclose(actual, expected, rtol=3e-4, atol=limit)
+
+
+PIECES = [
+    (L.gru_cell(2), False),
+    (L.gru_cell(2), True),
+    (L.min_gru_cell(2), True),
+    (L.slstm_cell(2), False),
+    (L.mlstm_cell(2, heads=2), True),
+]
+
+
+@pytest.mark.parametrize(("cell", "reverse"), PIECES)
 def test_steps_left_out_and_pieces(cell, reverse, rng):
     """What a mask leaves out might as well not be there, and pieces with a carry are the whole."""
     layer, x = L.recurrent(cell, reverse=reverse), rng.normal(size=(1, 6, 3)).astype("float32")
-    params, start = made(layer, rng, x), rng.normal(size=(1, 2)).astype("float32")
+    params = made(layer, rng, x)
+    start = jax.tree.map(lambda a: rng.normal(size=a.shape).astype("float32"), jax.eval_shape(layer.apply, params, {}, x)[0][1])
     apply = jax.jit(lambda x, carry, mask=None: layer.apply(params, {}, x, carry=carry, mask=mask)[0])
     pieces = [slice(0, 3), slice(3, 6)]
     carry, outputs = start, []
@@ -359,6 +460,10 @@ def test_params_at_first(key):
     assert 0.001 <= steps.min() < 0.0015 and 0.07 < steps.max() <= 0.1001
     assert spread.shape == (32, 500) and 0.95 < abs(spread).max() * np.sqrt(32) <= 1
     np.testing.assert_allclose(np.exp(params["log_decay"]), np.tile(np.arange(1, 5), (500, 1)), rtol=1e-6)
+    params, _ = jax.jit(L.recurrent(L.slstm_cell(32, heads=4)).init)(jax.random.clone(key), x)
+    for block in params["recurrent_kernel"].reshape(4, 8, 4, 8).transpose(0, 2, 1, 3).reshape(16, 8, 8):
+        np.testing.assert_allclose(block.T @ block, np.eye(8), atol=1e-5)
+    assert abs(params["kernel"].var() * 64 - 1) < 6 * np.sqrt(2 / params["kernel"].size)
     shapes, _ = jax.eval_shape(L.recurrent(L.conv_lstm_cell(4, (3, 2, 1))).init, key, jnp.ones((1, 2, 5, 5, 5, 3)))
     assert shapes["recurrent_kernel"].shape == (3, 2, 1, 4, 16)
 
@@ -417,6 +522,20 @@ lstm = functools.partial(functional.lstm, X, KERNEL, RECURRENT)
         (lambda: L.recurrent(L.lstm_cell(3), zoneout=(0.1, -1.0)), ValueError, r"lstm: zoneout\[1\] must be in"),
         (lambda: L.recurrent(L.gru_cell(3), remat=0), ValueError, "remat must be a positive integer"),
         (lambda: L.recurrent(L.lru_cell(3), rate=0.1), ValueError, "lru: a linear recurrence has no steps"),
+        (lambda: L.recurrent(L.mlstm_cell(3), rate=0.1), ValueError, "mlstm: no product sees the hidden state"),
+        (lambda: L.recurrent(L.mlstm_cell(3), zoneout=(0.1, 0.0, 0.0, 0.0)), ValueError, "mlstm: zoneout .* but the first 0"),
+        (lambda: L.recurrent(L.slstm_cell(3), zoneout=0.1), ValueError, "slstm: zoneout .* but the first 1, .* got 0.1"),
+        (lambda: L.recurrent(L.slstm_cell(3), zoneout=(0.1, 0.1, 0.0)), ValueError, "slstm: zoneout must be a tuple with 0.0"),
+        (lambda: L.slstm_cell(3, heads=2), ValueError, "slstm_cell: features must be a multiple of heads, got 3 and 2"),
+        (lambda: L.mlstm_cell(3, heads=0), ValueError, "mlstm_cell: heads must be a positive integer"),
+        (lambda: L.mlstm_cell(3, forget="tanh"), ValueError, "mlstm_cell: forget must be sigmoid or exp, got 'tanh'"),
+        (
+            lambda: functional.slstm(X, KERNEL, np.ones((2, 2, 4), "float32")),
+            ValueError,
+            r"slstm: recurrent_kernel must be \[2, 1, 4\], got float32\[2, 2, 4\]",
+        ),
+        (lambda: functional.slstm(X, KERNEL, RECURRENT), ValueError, r"\(heads, width, 4 \* width\) with 2 features in all"),
+        (lambda: functional.mlstm(X, KERNEL, KERNEL), ValueError, "mlstm: features must be a multiple of heads, got 2 and 4"),
         (lambda: L.lstm_cell(0), ValueError, "features must be a positive integer"),
         (lambda: L.lru_cell(3, radius=(0.9, 0.5)), ValueError, r"radius must be in \[0.9, 1\]"),
         (lambda: L.selective_ssm_cell(rank=0), ValueError, "rank must be a positive integer"),

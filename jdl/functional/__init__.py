@@ -93,6 +93,7 @@ from jdl.functional._max_pool import max_unpool as max_unpool
 from jdl.functional._max_pool import min_pool as min_pool
 from jdl.functional._maxout import maxout as maxout
 from jdl.functional._min_gru import min_gru as min_gru
+from jdl.functional._mlstm import mlstm as mlstm
 from jdl.functional._modulate import modulate as modulate
 from jdl.functional._neighbors import aggregate_neighbors as aggregate_neighbors
 from jdl.functional._neighbors import gcn as gcn
@@ -134,9 +135,11 @@ from jdl.functional._shuffle import pixel_unshuffle as pixel_unshuffle
 from jdl.functional._simplex import entmax15 as entmax15
 from jdl.functional._simplex import softmin as softmin
 from jdl.functional._simplex import sparsemax as sparsemax
+from jdl.functional._slstm import slstm as slstm
 from jdl.functional._soft_pool import soft_pool as soft_pool
 from jdl.functional._spectral_norm import power_iteration as power_iteration
 from jdl.functional._spectral_norm import spectral_norm as spectral_norm
+from jdl.functional._standard_normal import standard_normal_log_prob as standard_normal_log_prob
 from jdl.functional._straight_through import binarize as binarize
 from jdl.functional._straight_through import gumbel_softmax as gumbel_softmax
 from jdl.functional._straight_through import straight_through as straight_through

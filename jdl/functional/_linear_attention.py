@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jdl.functional import _check, _lengths
 from jdl.functional._decoder_attention import check_memory_mask
-from jdl.functional._numbers import widen
+from jdl.functional._numbers import lowest, widen
 from jdl.functional._ratio import ratio
 
 Cache = dict[str, jax.Array]
@@ -213,7 +213,7 @@ def favor_projection(key: jax.Array, width: int, count: int) -> jax.Array:
 def _empty(batch: int, heads: int, features: int, value_width: int, dtype: Any) -> Cache:
     return {
         "sums": jnp.zeros((batch, heads, features, value_width + 1), dtype),
-        "scale": jnp.full((batch, heads), jnp.finfo(dtype).min, dtype),
+        "scale": jnp.full((batch, heads), lowest(dtype), dtype),
         "length": jnp.zeros(batch, jnp.int32),
     }
 
@@ -224,8 +224,8 @@ def _scaled(features: Features) -> tuple[jax.Array, jax.Array]:
 
 
 def _lowest(x: jax.Array) -> jax.Array:
-    """The logarithm of nothing, finite."""
-    return jnp.asarray(jnp.finfo(x.dtype).min, x.dtype)
+    """The logarithm of nothing, in the dtype of `x`."""
+    return jnp.asarray(lowest(x.dtype), x.dtype)
 
 
 def _whole(

@@ -11,6 +11,11 @@ def widen(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
+def lowest(dtype: Any) -> Any:
+    """The logarithm of nothing, finite, so that no multiple of it is NaN."""
+    return jnp.finfo(dtype).min
+
+
 def divisor(x: Any) -> jax.Array:
     """`x`, with 1 in the place of 0, to divide by what may be nothing."""
     return jnp.where(x == 0, 1, x)

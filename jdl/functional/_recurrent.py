@@ -21,7 +21,7 @@ class Recurrence(NamedTuple):
 
     Attributes:
       name: for messages.
-      start: `(params, x) -> carry`, zeros for `x` as `(batch, time, ...)`; raises unless params and `x` fit.
+      start: `(params, x) -> carry`, zeros, or an empty memory, for `x` as `(batch, time, ...)`; raises unless params and `x` fit.
       project: `(params, x) -> projected`, what a step needs of the input; `x` is `(time, batch, ...)` or, of one time,
         `(batch, ...)`.
       step: `(params, carry, hidden, projected) -> carry`. `hidden` is the hidden state as matrix products see it, which is after
@@ -65,7 +65,7 @@ def recurrent(
       recurrence: the cell.
       params: its parameters; steps see them in the dtype of `x`, or in float32 if that is wider.
       x: input, `(batch, time, ...)`, floating point.
-      carry: the one to begin with, such as that of an earlier piece of the sequence; zeros if not given.
+      carry: the one to begin with, such as that of an earlier piece of the sequence; that of `start` if not given.
       lengths: integers `(batch,)`, how many steps count in each sample. Out of 0..time, they are an error where the host sees
         them, and give NaN for their samples under jit.
       mask: bools `(batch, time)`, which of them count.

@@ -31,10 +31,13 @@ from jdl.layers._activations import prelu as prelu
 from jdl.layers._activations import rrelu as rrelu
 from jdl.layers._activations import snake as snake
 from jdl.layers._activations import threshold as threshold
+from jdl.layers._actnorm import actnorm as actnorm
+from jdl.layers._actnorm import actnorm_init as actnorm_init
 from jdl.layers._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
 from jdl.layers._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.layers._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.layers._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
+from jdl.layers._affine_coupling import affine_coupling as affine_coupling
 from jdl.layers._alpha_dropout import alpha_dropout as alpha_dropout
 from jdl.layers._alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
 from jdl.layers._attention import attention as attention
@@ -66,6 +69,8 @@ from jdl.layers._einsum import einsum as einsum
 from jdl.layers._embedding import embedding as embedding
 from jdl.layers._embedding import embedding_bag as embedding_bag
 from jdl.layers._ensemble import ensemble as ensemble
+from jdl.layers._flow import flow as flow
+from jdl.layers._flow import permutation as permutation
 from jdl.layers._fold import fold_batch_norm as fold_batch_norm
 from jdl.layers._fractional_max_pool import fractional_max_pool as fractional_max_pool
 from jdl.layers._gat import gat as gat
@@ -85,6 +90,7 @@ from jdl.layers._group_norm import group_norm as group_norm
 from jdl.layers._group_norm import instance_norm as instance_norm
 from jdl.layers._int8 import int8 as int8
 from jdl.layers._int8 import quantize as quantize
+from jdl.layers._invertible_linear import invertible_linear as invertible_linear
 from jdl.layers._layer_norm import layer_norm as layer_norm
 from jdl.layers._layer_norm import rms_norm as rms_norm
 from jdl.layers._linear_attention import linear_attention as linear_attention
@@ -155,3 +161,5 @@ from jdl.layers._vector_quantizer import ema_vector_quantizer as ema_vector_quan
 from jdl.layers._vector_quantizer import vector_quantizer as vector_quantizer
 from jdl.layers._weight_norm import weight_norm as weight_norm
 from jdl.layers._weight_standardization import weight_standardization as weight_standardization
+from jdl.layers._xlstm import mlstm_cell as mlstm_cell
+from jdl.layers._xlstm import slstm_cell as slstm_cell

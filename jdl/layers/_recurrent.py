@@ -20,10 +20,13 @@ class Cell(NamedTuple):
     Attributes:
       init: `(key, x) -> params`, for `x` as `(batch, time, ...)`.
       recurrence: what it computes.
+      noisy: how many arrays of the carry, the first ones, dropout and zoneout may change; None for all. A memory whose arrays have
+        meaning only together, such as a sum and its weight, can't be mixed with an older one array by array.
     """
 
     init: Callable[..., dict]
     recurrence: Recurrence
+    noisy: int | None = None
 
 
 def recurrent(
@@ -45,7 +48,8 @@ def recurrent(
     Args:
       cell: such as `lstm_cell(128)`.
       reverse: whether to begin at the last step; outputs stay at the places of their inputs.
-      carry_init: makes what the carry begins with if none is given, as params; without it, zeros.
+      carry_init: makes what the carry begins with if none is given, as params; without it, the cell's own, which is zeros, or an
+        empty memory.
       rate: probability of dropping an entry of the hidden state where matrix products see it, in training, in [0, 1], the same at
         all times of a sample; may be traced. The number 0 needs no key. `locked_dropout` does likewise for inputs.
       zoneout: probability that an entry of the carry stays as it was, in [0, 1]; in evaluation old and new are mixed by it. One for
@@ -58,8 +62,8 @@ def recurrent(
       A Layer from `(batch, time, ...)` to `(y, carry)`, with the params of the cell, and `carry` if it is learnt.
 
     Raises:
-      ValueError: if a rate is a number outside [0, 1], the backend is unknown, or a linear recurrence is to have dropout, zoneout
-        or remat.
+      ValueError: if a rate is a number outside [0, 1], the backend is unknown, a linear recurrence is to have dropout, zoneout or
+        remat, or a cell noise where it can have none.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -89,6 +93,7 @@ def recurrent(
         _check.positive(name, remat=remat)
     if cell.recurrence.step is None and (any(map(draws, (rate, *zones))) or remat is not None):
         raise ValueError(f"{name}: a linear recurrence has no steps for dropout, zoneout or remat")
+    _check_noise(cell, rate, zoneout)
 
     def init(key: jax.Array, x: Any, *, carry: Any = None, lengths: Any = None, mask: Any = None) -> tuple[dict, dict]:
         del carry, lengths, mask  # the params are the same for all
@@ -121,6 +126,17 @@ def recurrent(
         return functional.recurrent(cell.recurrence, cell_params, x, **given, **noise), state
 
     return Layer(init, apply)
+
+
+def _check_noise(cell: Cell, rate: Any, zoneout: Any) -> None:
+    """Raises ValueError if there is to be noise in arrays of the carry that can have none."""
+    name, count = cell.recurrence.name, cell.noisy
+    zones = zoneout[count:] if isinstance(zoneout, tuple) else (zoneout,)
+    if count == 0 and draws(rate):
+        raise ValueError(f"{name}: no product sees the hidden state, so that there is nothing for dropout")
+    if count is not None and any(map(draws, zones)):
+        wants = f"a tuple with 0.0 for all arrays of the carry but the first {count}, since these are one memory"
+        raise ValueError(f"{name}: zoneout must be {wants}, got {zoneout}")
 
 
 def _learnt(learnt: dict, start: Any) -> Any:

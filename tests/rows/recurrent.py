@@ -54,6 +54,28 @@ ROWS = (
         misfits=((OTHER[0], r"selective_ssm: kernel must be \[12, 3\]"),),
     ),
     row(
+        "slstm",
+        lambda: L.slstm_cell(4, heads=2, bias_init=initializers.forget_bias()),
+        wrong=(RANK, INTEGERS),
+        misfits=((OTHER[0], r"slstm: kernel must be \[12, 16\]"),),
+    ),
+    row(
+        "slstm_of_all_kinds",
+        lambda: L.slstm_cell(3, forget="exp", bias=False),
+        draws=True,
+        carry_init=initializers.normal(1.0),
+        rate=0.3,
+        zoneout=(jnp.float32(0.2), 0.0, 0.0),
+        reverse=True,
+    ),
+    row(
+        "mlstm",
+        lambda: L.mlstm_cell(4, heads=2),
+        wrong=(RANK, INTEGERS),
+        misfits=((OTHER[0], r"mlstm: kernel must be \[12, 16\]"),),
+    ),
+    row("mlstm_exp", lambda: L.mlstm_cell(3, forget="exp", bias=False), carry_init=initializers.normal(1.0), remat=2),
+    row(
         "conv_lstm",
         lambda: L.conv_lstm_cell(2, 3, peephole=True),
         (array(4, 3, 4, 3, 2),),
