@@ -131,7 +131,8 @@ def cutmix(
       >>> import jax, jax.numpy as jnp
       >>> from jdl import augment
       >>> images, labels = jnp.arange(2.0).repeat(16).reshape(2, 4, 4, 1), jnp.array([0, 1])
-      >>> images, shares = augment.cutmix(jax.random.key(0), (images, labels), 1.0, classes=2)
+      >>> mix = jax.jit(lambda key, batch: augment.cutmix(key, batch, 1.0, classes=2))
+      >>> images, shares = mix(jax.random.key(0), (images, labels))
       >>> (images.mean((1, 2, 3)) == shares[:, 1]).tolist()
       [True, True]
 

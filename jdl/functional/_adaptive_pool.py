@@ -83,9 +83,9 @@ def spatial_pyramid_pool(x: jax.Array, sizes: Sequence[int | Sequence[int]]) -> 
       ValueError: if ranks don't fit, or there are no sizes.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import functional
-      >>> functional.spatial_pyramid_pool(jnp.ones((2, 7, 5, 3)), (1, 2, 4)).shape
+      >>> jax.jit(lambda x: functional.spatial_pyramid_pool(x, (1, 2, 4)))(jnp.ones((2, 7, 5, 3))).shape
       (2, 63)
 
     Source: He et al., "Spatial Pyramid Pooling in Deep Convolutional Networks", https://arxiv.org/abs/1406.4729.

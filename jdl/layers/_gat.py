@@ -64,7 +64,7 @@ def gat(
       >>> graph = functional.graph(jnp.ones((3, 4)), [0, 1, 1, 2], [1, 0, 2, 1])
       >>> model = L.chain(L.gat(8, heads=2), L.on_nodes(jax.nn.elu), L.gat(2, concat=False))
       >>> params, state = model.init(jax.random.key(0), graph)
-      >>> params["0"]["project"]["kernel"].shape, model.apply(params, state, graph)[0].nodes.shape
+      >>> params["0"]["project"]["kernel"].shape, jax.jit(model.apply)(params, state, graph)[0].nodes.shape
       ((4, 2, 8), (3, 2))
 
     Source: Veličković et al., "Graph Attention Networks", https://arxiv.org/abs/1710.10903.

@@ -44,7 +44,7 @@ def gcn(
       >>> graph = functional.graph(jnp.ones((3, 4)), [0, 1, 1, 2], [1, 0, 2, 1])
       >>> model = L.chain(L.gcn(16), L.on_nodes(jax.nn.relu), L.gcn(2))
       >>> params, state = model.init(jax.random.key(0), graph)
-      >>> model.apply(params, state, graph)[0].nodes.shape
+      >>> jax.jit(model.apply)(params, state, graph)[0].nodes.shape
       (3, 2)
 
     Source: Kipf and Welling, "Semi-Supervised Classification with Graph Convolutional Networks", https://arxiv.org/abs/1609.02907.

@@ -30,7 +30,7 @@ def graph_pool(*, reduction: Reduction = "sum") -> Layer:
       >>> graph = functional.graph(jnp.ones((3, 4)), [0, 1], [1, 2])
       >>> model = L.chain(L.gcn(16), L.on_nodes(jax.nn.relu), L.graph_pool(reduction="mean"), L.dense(2))
       >>> params, state = model.init(jax.random.key(0), graph)
-      >>> model.apply(params, state, graph)[0].shape
+      >>> jax.jit(model.apply)(params, state, graph)[0].shape
       (1, 2)
     """
     check_reduction("graph_pool", reduction)

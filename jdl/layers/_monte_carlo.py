@@ -67,7 +67,8 @@ def monte_carlo(
       >>> from jdl import layers as L
       >>> model, x = L.chain(L.dense(64), L.batch_norm(), jax.nn.relu, L.always(L.dropout(0.5)), L.dense(3)), jnp.ones((2, 8))
       >>> params, state = model.init(jax.random.key(0), x)
-      >>> mean, deviation = L.monte_carlo(model, params, state, x, key=jax.random.key(1), samples=100)
+      >>> sample = jax.jit(lambda params, x, key: L.monte_carlo(model, params, state, x, key=key, samples=100))
+      >>> mean, deviation = sample(params, x, jax.random.key(1))
       >>> mean.shape, bool((deviation > 0).all())
       ((2, 3), True)
 

@@ -39,9 +39,10 @@ def nt_xent(
       ValueError: if they are not both (batch, features), or `temperature` is a number that is not above 0.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.nt_xent(jnp.eye(2), jnp.eye(2), temperature=0.1).round(4).item() == jnp.log(1 + 2 * jnp.exp(-10.0)).round(4).item()
+      >>> loss = jax.jit(losses.nt_xent)(jnp.eye(2), jnp.eye(2), temperature=0.1)
+      >>> loss.round(4).item() == jnp.log(1 + 2 * jnp.exp(-10.0)).round(4).item()
       True
 
     Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
@@ -84,10 +85,10 @@ def info_nce(
       ValueError: if shapes don't fit, or `temperature` is a number that is not above 0.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
       >>> queries, keys, queue = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]]), jnp.array([[0.0, 1.0], [0.0, -1.0]])
-      >>> losses.info_nce(queries, keys, queue).round(4).item() == jnp.log(3.0).round(4).item()
+      >>> jax.jit(losses.info_nce)(queries, keys, queue).round(4).item() == jnp.log(3.0).round(4).item()
       True
 
     Source: van den Oord et al., "Representation Learning with Contrastive Predictive Coding", https://arxiv.org/abs/1807.03748;
@@ -130,9 +131,9 @@ def clip(
       ValueError: if they are not both (batch, features), or `logit_scale` is a number that is not above 0.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.clip(jnp.eye(3), jnp.ones((3, 3))).round(4).item() == jnp.log(3.0).round(4).item()
+      >>> jax.jit(losses.clip)(jnp.eye(3), jnp.ones((3, 3))).round(4).item() == jnp.log(3.0).round(4).item()
       True
 
     Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", https://arxiv.org/abs/2103.00020.

@@ -36,10 +36,10 @@ def ssim_loss(
       ValueError: if shapes differ or don't fit, or an option is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
       >>> x = jnp.linspace(0, 1, 121).reshape(1, 11, 11, 1)
-      >>> losses.ssim_loss(x, x).item()
+      >>> jax.jit(losses.ssim_loss)(x, x).item()
       0.0
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
@@ -80,10 +80,10 @@ def ms_ssim_loss(
       ValueError: if shapes differ or don't fit, or an option is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
       >>> x = jnp.linspace(0, 1, 176).reshape(1, 176, 1)
-      >>> losses.ms_ssim_loss(x, x).item()
+      >>> jax.jit(losses.ms_ssim_loss)(x, x).item()
       0.0
 
     Source: Wang et al., "Multiscale structural similarity for image quality assessment", https://doi.org/10.1109/ACSSC.2003.1292216.

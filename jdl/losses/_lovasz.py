@@ -36,9 +36,9 @@ def lovasz_softmax(
       ValueError: if shapes don't fit or a label is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.lovasz_softmax(jnp.zeros((1, 4, 2)), jnp.array([[0, 1, 1, 0]])).item()
+      >>> jax.jit(losses.lovasz_softmax)(jnp.zeros((1, 4, 2)), jnp.array([[0, 1, 1, 0]])).item()
       0.5
 
     Source: Berman et al., "The Lovász-Softmax loss", https://arxiv.org/abs/1705.08790.

@@ -41,10 +41,10 @@ def dice_loss(
       ValueError: if shapes don't fit or a value is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
       >>> labels = jnp.array([[0, 1, 1, 0]])
-      >>> losses.dice_loss(100 * jnp.eye(2)[labels], labels).item()
+      >>> jax.jit(losses.dice_loss)(100 * jnp.eye(2)[labels], labels).item()
       0.0
 
     Source: Milletari et al., "V-Net", https://arxiv.org/abs/1606.04797.

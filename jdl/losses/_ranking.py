@@ -112,9 +112,9 @@ def lambda_rank(
       ValueError: if shapes don't fit, or a relevance is negative where the host can see it.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.lambda_rank(jnp.array([[0.0, 100.0, 0.0]]), jnp.array([[0, 2, 0]])).item()
+      >>> jax.jit(losses.lambda_rank)(jnp.array([[0.0, 100.0, 0.0]]), jnp.array([[0, 2, 0]])).item()
       0.0
 
     Source: Burges, "From RankNet to LambdaRank to LambdaMART: An Overview",
@@ -192,9 +192,9 @@ def approx_ndcg_loss(
       ValueError: if shapes don't fit, or a value is out of range where the host can see it.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import losses
-      >>> losses.approx_ndcg_loss(jnp.array([[0.0, 100.0, 50.0]]), jnp.array([[0, 2, 1]])).item()
+      >>> jax.jit(losses.approx_ndcg_loss)(jnp.array([[0.0, 100.0, 50.0]]), jnp.array([[0, 2, 1]])).item()
       0.0
 
     Source: Qin et al., "A general approximation framework for direct optimization of information retrieval measures",

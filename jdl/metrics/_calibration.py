@@ -78,9 +78,9 @@ def expected_calibration_error(
       ValueError: if shapes don't fit, a label is out of range where the host sees it, or `bins` is no positive integer.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import metrics
-      >>> metrics.expected_calibration_error(jnp.array([[0.75, 0.25], [0.25, 0.75]]), jnp.array([0, 0])).item()
+      >>> jax.jit(metrics.expected_calibration_error)(jnp.array([[0.75, 0.25], [0.25, 0.75]]), jnp.array([0, 0])).item()
       0.25
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", https://arxiv.org/abs/1706.04599.

@@ -52,11 +52,12 @@ def mean_average_precision(
       ValueError: if shapes don't fit, a label is out of range where the host sees it, or a threshold is.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import functools, jax, jax.numpy as jnp
       >>> from jdl import metrics
       >>> boxes = jnp.array([[[0.0, 0.0, 2.0, 2.0], [4.0, 4.0, 6.0, 6.0]]])
       >>> found = boxes + jnp.array([[[0.0], [5.0]]]), jnp.array([[0.9, 0.8]]), jnp.array([[0, 0]])
-      >>> f"{metrics.mean_average_precision(found, (boxes, jnp.array([[0, 0]])), classes=1)['by_class'].item():.3f}"
+      >>> score = jax.jit(functools.partial(metrics.mean_average_precision, classes=1))
+      >>> f"{score(found, (boxes, jnp.array([[0, 0]])))['by_class'].item():.3f}"
       '0.505'
 
     Source: Lin et al., "Microsoft COCO: Common Objects in Context", https://arxiv.org/abs/1405.0312.
@@ -81,15 +82,15 @@ def streaming_mean_average_precision(*, classes: int, capacity: int, thresholds:
       ValueError: if sizes are not positive or a threshold is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import metrics
       >>> metric = metrics.streaming_mean_average_precision(classes=2, capacity=1000)
       >>> box = jnp.array([[[0.0, 0.0, 2.0, 2.0]]])
-      >>> state = metric.init()
+      >>> state, update = metric.init(), jax.jit(metric.update)
       >>> for label in (0, 1):
       ...     labels = jnp.array([[label]])
-      ...     state = metric.update(state, (box, jnp.array([[0.9]]), labels), (box, labels))
-      >>> metric.compute(state)["by_class"].tolist()
+      ...     state = update(state, (box, jnp.array([[0.9]]), labels), (box, labels))
+      >>> jax.jit(metric.compute)(state)["by_class"].tolist()
       [1.0, 1.0]
     """
     name = "mean_average_precision"

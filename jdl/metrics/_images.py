@@ -40,10 +40,10 @@ def ssim(
       ValueError: if shapes differ or don't fit, or an option is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import metrics
       >>> x = jnp.linspace(0, 1, 121).reshape(1, 11, 11, 1)
-      >>> metrics.ssim(x, x).item()
+      >>> jax.jit(metrics.ssim)(x, x).item()
       1.0
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity",
@@ -85,10 +85,10 @@ def ms_ssim(
       ValueError: if shapes differ or don't fit, or an option is out of range.
 
     Example:
-      >>> import jax.numpy as jnp
+      >>> import jax, jax.numpy as jnp
       >>> from jdl import metrics
       >>> x = jnp.linspace(0, 1, 176).reshape(1, 176, 1)
-      >>> metrics.ms_ssim(x, x).item()
+      >>> jax.jit(metrics.ms_ssim)(x, x).item()
       1.0
 
     Source: Wang et al., "Multiscale structural similarity for image quality assessment", https://doi.org/10.1109/ACSSC.2003.1292216.

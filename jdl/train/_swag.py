@@ -36,7 +36,7 @@ def swag(step: Step, *, start: int | jax.Array, every: int | jax.Array = 1, rank
       >>> run = train.run(train.swag(step, start=10, every=2, rank=5), batch_size=4)
       >>> data = jnp.ones((8, 3)), jnp.zeros((8, 1))
       >>> train_state, metrics = run.advance(run.init(jax.random.key(0), data), data, 20)
-      >>> samples = jax.vmap(train.swag_sample, (0, None))(jax.random.split(jax.random.key(1), 30), train_state)
+      >>> samples = jax.jit(jax.vmap(train.swag_sample, (0, None)))(jax.random.split(jax.random.key(1), 30), train_state)
       >>> samples.params["kernel"].shape
       (30, 3, 1)
 
