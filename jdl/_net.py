@@ -32,6 +32,11 @@ class Made(dict):
         raise KeyError(f"net.params[{name!r}] is not there before the first call of net.{name}, which gives its shapes")
 
 
+def observed() -> bool:
+    """Whether somebody is told of the calls."""
+    return _observer.get() is not None
+
+
 @contextmanager
 def observe(see: Callable[[str, Any, Any, Any], None]) -> Iterator[None]:
     """While open, tells `see(path, layer, (inputs, named), output)` of every sublayer's call as it is traced."""

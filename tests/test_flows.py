@@ -101,6 +101,37 @@ def test_actnorm_begins_as_the_data_says(rng, key):
         jax.eval_shape(functools.partial(L.actnorm_init, repeated), *shapes, x)
 
 
+def test_actnorms_are_made_in_the_order_of_calls(rng, key):
+    """Which is not that of their names; a rematerialised one is one, too."""
+    x = (4 * rng.normal(size=(60, 2)) + 3).astype("float32")
+    steps = [
+        L.remat(L.flow(L.actnorm())) if i == 4 else L.actnorm() if i % 2 == 0 else coupling(swap=i % 4 == 1) for i in range(13)
+    ]
+    model = L.flow(*steps, z=L.actnorm(), a=L.actnorm())
+    params, state = jax.jit(model.init)(key, x)
+    params = jax.jit(functools.partial(L.actnorm_init, model))(moved(params, rng), state, x)
+    (y, _), _ = jax.jit(model.apply)(params, state, x)
+    np.testing.assert_allclose(y.mean(0), np.zeros(2), atol=1e-3)
+    np.testing.assert_allclose(y.std(0), np.ones(2), atol=1e-3)
+    assert abs(params["a"]["log_scale"]).max() < 1e-3 < abs(params["12"]["log_scale"]).max()
+
+
+def test_actnorm_of_constants(key):
+    x = np.full((48, 3), np.float32([0.1, 1.1, 3.3]))
+    params, state = L.actnorm().init(key, x)
+    assert_close(L.actnorm_init(L.actnorm(), params, state, x), {"log_scale": np.zeros(3, "float32"), "bias": -x[0]})
+
+
+@pytest.mark.parametrize("model, x, named, message", [
+    (L.flow(L.actnorm()), np.ones((4, 2), "float32"), {"inverse": True}, "leave out inverse"),
+    (L.flow(L.actnorm()), np.ones((0, 2), "float32"), {}, r"there must be data, got float32\[0, 2\]"),
+])  # fmt: skip
+def test_what_actnorm_can_not_begin_from(model, x, named, message, key):
+    params, state = model.init(key, x)
+    with pytest.raises(ValueError, match=message):
+        L.actnorm_init(model, params, state, x, **named)
+
+
 def test_a_density_is_one_in_all(rng, key):
     """The probability of the region that six deviations map to, by a sum over a grid."""
     model = deep()
@@ -167,6 +198,8 @@ X = np.ones((2, 3, 2), "float32")
     (lambda: L.flow(L.actnorm(), **{"0": L.actnorm()}), ValueError, "flow: two steps are named '0'"),
     (lambda: L.permutation([0, 2]), ValueError, r"order must hold each of 0, 1, \.\.\., features - 1 once, got \[0, 2\]"),
     (lambda: L.permutation([]), ValueError, "order must hold each"),
+    (lambda: L.permutation(3), ValueError, "order must hold each"),  # type: ignore[arg-type]
+    (lambda: L.permutation([True, False]), ValueError, "order must hold each"),
     (lambda: L.affine_coupling(3), TypeError, "must be a Layer or a function of arrays"),  # type: ignore[arg-type]
     (lambda: L.affine_coupling(L.flatten).init(jax.random.key(0), X), ValueError, r"must return \(2, 3, any\), got"),
     (lambda: functional.standard_normal_log_prob(jnp.ones(())), ValueError, r"x must be \(batch, \.\.\.\), got"),

@@ -226,6 +226,16 @@ def test_lsuv_of_one_layer_of_two_calls_and_of_nothing(rng, key):
     assert_close(params["twice"]["kernel"] @ params["twice"]["kernel"].T, jnp.eye(4))
 
 
+def test_lsuv_goes_by_calls_not_by_names(rng, key):
+    """Of which "10" comes before "2"."""
+    x, model = rng.normal(size=(40, 4)).astype("float32"), L.chain(*(L.dense(4) for _ in range(12)))
+    params, state = model.init(key, x)
+    params = jax.jit(lambda key, *args: L.lsuv(key, model, *args))(jax.random.clone(key), params, state, x)
+    for i in range(12):
+        x = L.dense(4).apply(params[str(i)], {}, x)[0]
+        assert abs(x.std() - 1) < 1e-3
+
+
 def test_lsuv_refuses_what_it_cannot_see(key):
     model, x = L.chain(block=L.repeat(L.chain(inner=L.dense(3)), 2)), jnp.ones((2, 3))
     params, state = model.init(key, x)

@@ -1,5 +1,7 @@
 """LSTMs by cuDNN: what is asked of its kernel, which a reference of it computes here, and the kernel itself where there is one."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,11 +94,36 @@ def test_nor_such_inputs(calls, x, options):
     assert not calls
 
 
+def test_nor_where_programs_run_elsewhere_or_products_are_too_coarse(calls, monkeypatch):
+    with jax.default_matmul_precision("bfloat16"):
+        values_and_gradients(np.random.default_rng(0), "cudnn")
+    monkeypatch.setattr(_lstm_cudnn, "compute_capability", compute_capability)
+    monkeypatch.setattr(jax, "devices", lambda *_: [types.SimpleNamespace(compute_capability="9.0")])
+    assert compute_capability() == (9, 0)
+    with jax.default_device(jax.local_devices(backend="cpu")[0]):
+        assert compute_capability() == (0, 0)
+        values_and_gradients(np.random.default_rng(0), "cudnn")
+    assert not calls
+
+
+def test_nor_inside_shard_map(calls):
+    """Where JAX's kernel doesn't say that its results vary, so that gradients would not be summed."""
+    layer, x = L.recurrent(L.lstm_cell(2), backend="cudnn"), jnp.ones((2, 3, 4))
+    params, state = layer.init(jax.random.key(0), x)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    specs = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec("data")
+    apply = jax.shard_map(lambda params, x: layer.apply(params, state, x)[0][0], mesh=mesh, in_specs=specs, out_specs=specs[1])
+    jax.eval_shape(apply, params, x)
+    assert not calls
+
+
 def test_a_layer_uses_it(calls):
     layer, x = L.recurrent(L.lstm_cell(2), backend="cudnn"), jnp.ones((2, 3, 4))
     params, state = layer.init(jax.random.key(0), x)
     layer.apply(params, state, x, lengths=jnp.array([3, 1]))
     assert len(calls) == 1
+    with pytest.raises(ValueError, match=r"lstm: bias must be \[8\], got float32\[1\]"):
+        layer.apply(params | {"bias": jnp.ones(1)}, state, x)
 
 
 def test_without_such_a_gpu_it_is_the_loop():

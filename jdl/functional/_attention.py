@@ -40,11 +40,12 @@ def attention(
 
     A query that may see no key gets zeros, and what is masked has no influence, not even through gradients.
 
-    cuDNN's kernel needs no memory for logits, and has to be asked for, as it has no forward mode, nor Jacobians up to JAX 0.11. It
-    takes bfloat16 and float16 on GPUs from compute capability 8.0 on, values of the shape of keys, a width that is a multiple of 8,
-    up to 128 (256 from 9.0 on), and either a mask of keys, or `causal` for as many keys as queries, with a window or without. It
-    takes no bias, masks of single logits, caps, sinks, dropout, weights, traced scale, nor positions, unless the host sees that
-    they are 0, 1, 2, ...
+    cuDNN's kernel needs no memory for logits, and has to be asked for: it has no forward mode and no second derivatives, and where
+    `vmap` maps the cotangent alone, as for Jacobians, JAX up to 0.11 refuses. It takes bfloat16 and float16 on GPUs from compute
+    capability 8.0 on, values of the shape of keys, a width that is a multiple of 8, up to 128 (256 for 9.x), and either a mask of
+    keys, or `causal` for as many keys as queries, with a window or without. It takes no bias, masks of single logits, caps, sinks,
+    dropout, weights, traced scale, nor positions, unless the host sees that they are 0, 1, 2, ... Sharded arrays must be sharded
+    alike, over samples or heads.
 
     Args:
       query: `(batch, time, heads, width)`.
@@ -170,7 +171,7 @@ def _checked(query: Any, keys: Any, values: Any, mask: Any, bias: Any, positions
         if x.ndim != 4:
             raise ValueError(f"attention: {what} must be (batch, time, heads, width), got {_check.describe(x)}")
     (batch, time, heads, width), (memory, kv_heads) = query.shape, keys.shape[1:3]
-    if keys.shape[::3] != (batch, width) or values.shape[:3] != keys.shape[:3] or heads % kv_heads:
+    if keys.shape[::3] != (batch, width) or values.shape[:3] != keys.shape[:3] or not kv_heads or heads % kv_heads:
         given = f"query is {_check.describe(query)}, keys {_check.describe(keys)}, values {_check.describe(values)}"
         raise ValueError(f"attention: batch and width must be equal, and heads a multiple of those of keys and values; {given}")
     full = (batch, heads, time, memory)

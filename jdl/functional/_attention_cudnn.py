@@ -25,7 +25,7 @@ def fusable(
         and query.dtype == keys.dtype == values.dtype
         and keys.shape == values.shape
         and width % 8 == 0
-        and width <= (256 if capability >= (9, 0) else 128)
+        and width <= (256 if capability[0] == 9 else 128)
         and 0 not in (batch, time, memory)
         and not isinstance(scale, jax.Array)
         and (positions is None or all(map(_counts, positions)))
@@ -44,7 +44,7 @@ def fused(
     scale: Any,
     implementation: Any = "cudnn",
 ) -> jax.Array:
-    """Attention without logits in memory, for what is `fusable`; no forward mode."""
+    """Attention without logits in memory, for what is `fusable`; no forward mode, no second derivatives."""
     lengths, some = {}, None
     if mask is not None:
         # Attention doesn't know an order of keys, so those that count may come first, and a length stands for the mask.

@@ -7,14 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jdl.functional import _check
 from jdl.functional._conv import conv
 from jdl.functional._dense import dense
 from jdl.functional._gates import expose, remember
 from jdl.functional._layer_norm import layer_norm
 from jdl.functional._lstm_cudnn import fused
 from jdl.functional._numbers import widen
-from jdl.functional._recurrent import Backend, Recurrence, check_kernels, recurrent
+from jdl.functional._recurrent import Backend, Recurrence, check_kernels, check_shapes, recurrent
+
+_NORM = "kernel_scale", "recurrent_scale", "memory_scale", "memory_bias"
 
 
 def lstm(
@@ -74,7 +75,11 @@ def lstm(
     https://arxiv.org/abs/1402.1128; norms: Ba, Kiros and Hinton, "Layer Normalization", https://arxiv.org/abs/1607.06450.
     """
     params = {"kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias, "peephole": peephole, "projection": projection}
-    params = {name: a for name, a in params.items() if a is not None} | (norm or {})
+    if norm is not None:
+        if norm.keys() != set(_NORM):
+            raise ValueError(f"lstm: norm must have {', '.join(_NORM)}, got {', '.join(sorted(norm))}")
+        params |= norm
+    params = {name: a for name, a in params.items() if a is not None}
     return recurrent(LSTM[coupled], params, x, carry=carry, lengths=lengths, mask=mask, reverse=reverse, backend=backend)
 
 
@@ -131,10 +136,17 @@ def _start(name: str, coupled: bool, params: dict, x: jax.Array) -> tuple[jax.Ar
     features, batch = kernel.shape[-1] // gates, x.shape[0]
     outputs = params["projection"].shape[-1] if "projection" in params else features
     hidden, memory = ((batch, *x.shape[2:-1], size) for size in (outputs, features))
+    every, seen = (gates * features,), (gates - 1) * features
     wants = {"recurrent_kernel": (*recurrent_kernel.shape[:-2], outputs, gates * features), "projection": (features, outputs)}
-    for what, shape in wants.items():
-        if what in params and params[what].shape != shape:
-            raise ValueError(f"{name}: {what} must be {list(shape)}, got {_check.describe(params[what])}")
+    wants |= {
+        "bias": every,
+        "kernel_scale": every,
+        "recurrent_scale": every,
+        "memory_scale": (features,),
+        "memory_bias": (features,),
+    }
+    same = "peephole" in params and params["peephole"].ndim == 1
+    check_shapes(name, params, wants | {"peephole": (seen,) if same else (*x.shape[2:-1], seen)}, x)
     dtype = jnp.promote_types(x.dtype, jnp.float32)
     return jnp.zeros(hidden, dtype), jnp.zeros(memory, dtype)
 

@@ -88,7 +88,7 @@ def _start(params: dict, x: Any) -> Carry:
 def _project(params: dict, x: jax.Array) -> tuple[jax.Array, ...]:
     heads = params["gate_kernel"].shape[-1] // 2
     width = params["kernel"].shape[-1] // (4 * heads)
-    q, k, v, o = jnp.split(dense(x, params["kernel"]), 4, axis=-1)
+    q, k, v, o = jnp.split(widen(dense(x, params["kernel"])), 4, axis=-1)
     q, k, v, o = blocks = q, k / math.sqrt(width), v, o
     if "bias" in params:
         q, k, v, o = (add_bias(block, bias) for block, bias in zip(blocks, jnp.split(params["bias"], 4)))

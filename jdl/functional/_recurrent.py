@@ -76,8 +76,8 @@ def recurrent(
         are mixed.
       remat: how many steps at a time to compute again in the backward pass: only every `remat`-th carry is kept.
       backend: `"cudnn"`, the kernel of NVIDIA GPUs where it can do what is asked, else the loop, `"xla"`. It takes LSTMs without
-        options, of which all arrays are float32, and lengths, but no mask, dropout, zoneout or remat. It has to be asked for, as it
-        knows neither `vmap` nor forward mode.
+        options, of which all arrays are float32, and lengths, but no mask, dropout, zoneout or remat, and nothing inside
+        `shard_map`. It has to be asked for, as it knows neither `vmap` nor forward mode nor second derivatives.
 
     Returns:
       `(y, carry)`: outputs `(batch, time, ...)` in the dtype of `x`, and the carry after the last step.

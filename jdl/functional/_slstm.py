@@ -73,10 +73,10 @@ def check_forget(name: str, forget: str) -> None:
 def _start(params: dict, x: Any) -> tuple[jax.Array, ...]:
     _check.rank("slstm", x, (3,), "(batch, time, features)")
     features, recurrent_kernel = params["kernel"].shape[-1] // 4, params["recurrent_kernel"]
-    heads = recurrent_kernel.shape[0]
-    if recurrent_kernel.ndim != 3 or features % heads:
+    if recurrent_kernel.ndim != 3 or not recurrent_kernel.shape[0] or features % recurrent_kernel.shape[0]:
         wants = f"(heads, width, 4 * width) with {features} features in all"
         raise ValueError(f"slstm: recurrent_kernel must be {wants}, got {_check.describe(recurrent_kernel)}")
+    heads = recurrent_kernel.shape[0]
     wants = {"kernel": (x.shape[-1], 4 * features), "bias": (4 * features,)}
     wants |= {"recurrent_kernel": (heads, features // heads, 4 * features // heads)}
     check_shapes("slstm", params, wants, x)
@@ -102,7 +102,7 @@ def _by_head(hidden: jax.Array, kernel: jax.Array) -> jax.Array:
     if heads == 1:
         return dense(hidden, kernel[0])
     apart, blocks = hidden.reshape(-1, heads, width), kernel.reshape(heads, width, 4, width)
-    return jnp.einsum("bhi,higo->bgho", apart, blocks).reshape(len(hidden), -1)
+    return jnp.einsum("bhi,higo->bgho", apart, blocks).reshape(len(hidden), 4 * heads * width)
 
 
 LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda f: f}

@@ -1,6 +1,5 @@
 """A scale and a bias for every feature, as a step of a flow, which begin as the data says."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,7 +8,8 @@ from jax.nn import initializers
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.layer import Layer, compose, observe, stateless
+from jdl.layer import Layer, stateless
+from jdl.layers._first_calls import first_calls, with_params
 from jdl.layers._flow import of_places, samples
 from jdl.layers._parameter import parameter
 from jdl.layers._reparametrize import at
@@ -32,7 +32,7 @@ def actnorm() -> Layer:
 
     Source: Kingma and Dhariwal, "Glow: Generative Flow with Invertible 1x1 Convolutions", https://arxiv.org/abs/1807.03039.
     """
-    return _ACTNORM
+    return stateless(_init, _forward)
 
 
 def actnorm_init(model: Layer, params: dict, state: dict, *inputs: Any, **named: Any) -> dict:
@@ -51,7 +51,7 @@ def actnorm_init(model: Layer, params: dict, state: dict, *inputs: Any, **named:
       New params. Under `jit` too.
 
     Raises:
-      ValueError: if such a layer is in a `repeat`, whose repetitions can't be seen one by one.
+      ValueError: if such a layer is in a `repeat`, whose repetitions can't be seen one by one, or there is no data.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -64,48 +64,30 @@ def actnorm_init(model: Layer, params: dict, state: dict, *inputs: Any, **named:
 
     Source: Kingma and Dhariwal, "Glow: Generative Flow with Invertible 1x1 Convolutions", https://arxiv.org/abs/1807.03039.
     """
-
-    @compose(model=model)
-    def whole(net, *inputs, **named):  # so that a model which is one layer has a path too
-        return net.model(*inputs, **named)
-
-    def inputs_of(params: dict) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-
-        def see(path: str, layer: Layer, given: Any, output: Any) -> None:
-            del output  # it depends on the params that are made here
-            if layer is _ACTNORM and path not in seen:
-                _refuse_repeated(path, at(params, path.split("/"))["bias"], given[0][0])
-                seen[path] = given[0][0]
-
-        with observe(see):
-            whole.apply({"model": params["model"]}, {"model": state}, *inputs, **named)
-        return seen
-
+    if named.get("inverse"):
+        raise ValueError("actnorm_init: params are made for the way from data, leave out inverse")
     params = {"model": params}
-    for path in jax.eval_shape(inputs_of, params):
-        params = _with(params, path.split("/"), _standardising(inputs_of(params)[path], at(params, path.split("/"))))
+    paths, calls = first_calls("actnorm_init", model, params, _is_actnorm, "bias", state, inputs, named)
+    for path in paths:
+        x, _ = calls(params)[path]
+        params = with_params(params, path, _standardising(x, at(params, path.split("/"))))
     return params["model"]
+
+
+def _is_actnorm(params: dict) -> bool:
+    return params.keys() == {"log_scale", "bias"}
 
 
 def _standardising(x: jax.Array, like: dict) -> dict:
     """The params that give these features mean 0 and variance 1; what doesn't vary keeps its scale."""
-    axes = tuple(range(x.ndim - 1))
-    mean, deviation = widen(x).mean(axes), widen(x).std(axes)
+    if not x.size:
+        raise ValueError(f"actnorm_init: there must be data, got {_check.describe(x)}")
+    rows = widen(x).reshape(-1, x.shape[-1])
+    apart = rows - rows[:1]  # exact zeros where nothing varies
+    mean, deviation = (rows[:1] + apart.mean(0, keepdims=True))[0], apart.std(0)
     log_scale = -jnp.log(jnp.where(deviation > 0, deviation, 1))
     new = {"log_scale": log_scale, "bias": -mean * jnp.exp(log_scale)}
     return {name: a.astype(like[name].dtype) for name, a in new.items()}
-
-
-def _with(params: dict, names: Sequence[str], new: dict) -> dict:
-    name, *rest = names
-    return params | {name: _with(params[name], rest, new) if rest else new}
-
-
-def _refuse_repeated(path: str, bias: jax.Array, x: Any) -> None:
-    if bias.shape != x.shape[-1:]:
-        seen = f'"{path.removeprefix("model/")}" has a bias of {_check.describe(bias)}'
-        raise ValueError(f"actnorm_init: layer {seen} for all its repetitions; write them one by one, or initialise it otherwise")
 
 
 def _init(key: jax.Array, x: Any, *, inverse: bool = False) -> dict:
@@ -123,6 +105,3 @@ def _forward(params: dict, x: Any, *, inverse: bool = False) -> tuple[jax.Array,
     y = (wide - bias) * jnp.exp(-log_scale) if inverse else wide * jnp.exp(log_scale) + bias
     log_det = of_places(x, log_scale)
     return y.astype(x.dtype), -log_det if inverse else log_det
-
-
-_ACTNORM = stateless(_init, _forward)

@@ -52,7 +52,11 @@ def affine_coupling(conditioner: Layer | Callable, *, swap: bool = False) -> Lay
         if x.shape[-1] < 2:
             raise ValueError(f"affine_coupling: x must have two features at least, got {_check.describe(x)}")
         kept, moved = jnp.split(x, [x.shape[-1] // 2], axis=-1)[:: -1 if swap else 1]
-        log_scale, shift = net.out(net.conditioner(kept), moved)
+        seen = _check.floating("affine_coupling", net.conditioner(kept), "what the conditioner returns")
+        if seen.shape[:-1] != moved.shape[:-1]:
+            wants = f"({', '.join(map(str, moved.shape[:-1]))}, any)"
+            raise ValueError(f"affine_coupling: the conditioner must return {wants}, got {_check.describe(seen)}")
+        log_scale, shift = net.out(seen, moved)
         wide = widen(moved)
         new = (wide - shift) * jnp.exp(-log_scale) if inverse else wide * jnp.exp(log_scale) + shift
         y = jnp.concatenate([kept, new.astype(x.dtype)][:: -1 if swap else 1], axis=-1)
@@ -63,10 +67,6 @@ def affine_coupling(conditioner: Layer | Callable, *, swap: bool = False) -> Lay
 
 
 def _init(key: jax.Array, seen: Any, moved: Any) -> dict:
-    seen = _check.floating("affine_coupling", seen, "what the conditioner returns")
-    if seen.shape[:-1] != moved.shape[:-1]:
-        wants = f"({', '.join(map(str, moved.shape[:-1]))}, any)"
-        raise ValueError(f"affine_coupling: the conditioner must return {wants}, got {_check.describe(seen)}")
     features = moved.shape[-1]
     return {
         "kernel": parameter(key, "kernel", jax.nn.initializers.zeros, (seen.shape[-1], 2 * features), moved),

@@ -91,7 +91,8 @@ def permutation(order: Sequence[int] | None = None) -> Layer:
     Source: Dinh et al., "Density estimation using Real NVP", https://arxiv.org/abs/1605.08803.
     """
     places = None if order is None else np.asarray(order)
-    if places is not None and sorted(places.tolist()) != list(range(max(1, places.size))):
+    counted = places is None or (places.ndim == 1 and places.size > 0 and np.issubdtype(places.dtype, np.integer))
+    if not counted or (places is not None and sorted(places.tolist()) != list(range(places.size))):
         raise ValueError(f"permutation: order must hold each of 0, 1, ..., features - 1 once, got {order}")
 
     def check(x: Any) -> Any:

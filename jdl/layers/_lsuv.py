@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers
 
-from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.functional._shapes import Shapes
-from jdl.layer import Layer, compose, derive, observe
+from jdl.layer import Layer, derive
+from jdl.layers._first_calls import first_calls, with_params
 from jdl.layers._reparametrize import at
 
 
@@ -46,49 +45,19 @@ def lsuv(key: jax.Array, model: Layer | Callable, params: dict, state: dict, *in
 
     Source: Mishkin and Matas, "All you need is a good init", https://arxiv.org/abs/1511.06422.
     """
-
-    @compose(model=model)
-    def whole(net, *inputs, **named):  # so that a model which is one layer has a path too
-        return net.model(*inputs, **named)
-
-    def outputs(params: dict) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-
-        def see(path: str, layer: Layer, given: Any, output: Any) -> None:
-            if path not in seen and _is_linear(at(params, path.split("/"))):
-                _refuse_repeated(path, layer, given, at(params, path.split("/")))
-                seen[path] = output
-
-        with observe(see):
-            whole.apply({"model": params["model"]}, {"model": state}, *inputs, **named)
-        return seen
-
     params = {"model": params}
-    paths = list(jax.eval_shape(outputs, params))
+    paths, calls = first_calls("lsuv", model, params, _is_linear, "kernel", state, inputs, named)
     for path in paths:
         kernel = at(params, path.split("/"))["kernel"]
-        params = _with_kernel(params, path, initializers.orthogonal()(derive(key, path), kernel.shape, kernel.dtype))
+        new = initializers.orthogonal()(derive(key, path), kernel.shape, kernel.dtype)
+        params = with_params(params, path, {"kernel": new})
     for path in paths:
-        output, kernel = outputs(params)[path], at(params, path.split("/"))["kernel"]
+        (_, output), kernel = calls(params)[path], at(params, path.split("/"))["kernel"]
         deviation = widen(output).std()
-        params = _with_kernel(params, path, (kernel / jnp.where(deviation > 0, deviation, 1)).astype(kernel.dtype))
+        new = (kernel / jnp.where(deviation > 0, deviation, 1)).astype(kernel.dtype)
+        params = with_params(params, path, {"kernel": new})
     return params["model"]
-
-
-def _with_kernel(params: dict, path: str, kernel: jax.Array) -> dict:
-    name, _, rest = path.partition("/")
-    return params | {name: _with_kernel(params[name], rest, kernel) if rest else params[name] | {"kernel": kernel}}
 
 
 def _is_linear(params: dict) -> bool:
     return "kernel" in params and params.keys() <= {"kernel", "bias"} and not isinstance(params["kernel"], dict)
-
-
-def _refuse_repeated(path: str, layer: Layer, given: Any, params: dict) -> None:
-    def made(key, inputs, named):
-        return layer.init(key, *inputs, **named)[0]["kernel"]
-
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    if Shapes.of((key, *given)).evaluate(made).shape != params["kernel"].shape:
-        seen = f'"{path.removeprefix("model/")}" has a kernel of {_check.describe(params["kernel"])}'
-        raise ValueError(f"lsuv: layer {seen} for all its repetitions; write them one by one, or initialise it otherwise")

@@ -135,7 +135,8 @@ def _check_noise(cell: Cell, rate: Any, zoneout: Any) -> None:
     if count == 0 and draws(rate):
         raise ValueError(f"{name}: no product sees the hidden state, so that there is nothing for dropout")
     if count is not None and any(map(draws, zones)):
-        wants = f"a tuple with 0.0 for all arrays of the carry but the first {count}, since these are one memory"
+        wants = f"a tuple with 0.0 for all arrays of the carry but the first {count}" if count else "0.0"
+        wants += ", since these are one memory"
         raise ValueError(f"{name}: zoneout must be {wants}, got {zoneout}")
 
 

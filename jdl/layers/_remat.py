@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import jax
 
+from jdl._net import observed
 from jdl.functional import _check
 from jdl.layer import Layer, as_layer
 
@@ -49,6 +50,8 @@ def remat(layer: Layer | Callable, *, policy: Policy = "nothing") -> Layer:
         def run(params, state, inputs, key):
             return layer.apply(params, state, *inputs, key=key, train=train, **named)  # some of `named` may be no arrays
 
+        if observed():
+            return run(params, state, inputs, key)  # what is seen inside would be of a trace of its own
         return jax.checkpoint(run, policy=_POLICIES[policy])(params, state, inputs, key)
 
     return Layer(layer.init, apply)
