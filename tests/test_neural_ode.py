@@ -66,7 +66,7 @@ def test_derivatives_are_those_of_the_closed_form(rng):
         return jnp.expand_dims(y0, 0) * jnp.exp(-jnp.outer(times - times[0], rate))
 
     def fixed(y0, rate, times):
-        return functional.odeint(lambda y, t: -rate * y, y0, times, steps=100)
+        return functional.odeint(lambda y, t: -rate * y, y0, times, method="dormand_prince", steps=100)
 
     def adaptive(y0, rate, times):
         return functional.adaptive_odeint(lambda y, t: -rate * y, y0, times, rtol=1e-11, atol=1e-13, max_steps=300)[0]
@@ -166,7 +166,7 @@ def test_state_goes_from_call_to_call_and_one_call_is_one_field(key):
     adaptive = L.adaptive_neural_ode(counting(), times=(0.0, 2.0), all_times=True)
     end, new = jax.jit(adaptive.apply, static_argnames="train")({}, state, y, 3.0, key=key, train=True)
     assert_close(end, jnp.stack([y, 6 * ends[0][0]]))
-    assert new["calls"] % 7 == 0 and new["calls"] > 0
+    assert new["calls"] % 6 == 0 and new["calls"] > 0
     assert_close(adaptive.apply({}, state, y, times=(0.0, 1.0, 0.5))[0], jnp.outer(jnp.array([0, 1, 0.5]), jnp.ones(3)))
 
 

@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.ad_checkpoint import checkpoint_name
 
 from jdl.functional import _check
 from jdl.functional._bilinear import same_axes
 from jdl.functional._numbers import divisor
 from jdl.functional._odeint import from_start
-from jdl.functional._runge_kutta import DORMAND_PRINCE, Problem, add, fresh, problem, scaled, step
-from jdl.functional._shapes import Shapes
+from jdl.functional._runge_kutta import DORMAND_PRINCE, METHODS, Problem, add, problem, scaled, step
 
 
 def adaptive_odeint(
@@ -37,7 +35,8 @@ def adaptive_odeint(
     `y` in the dtypes of `y0`, and no relative tolerance is less than these resolve.
 
     Args:
-      field: `(y, t) -> dy/dt`, a tree like `y`; `t` is a scalar of float32 at least. It is called 7 times a step.
+      field: `(y, t) -> dy/dt`, a tree like `y`; `t` is a scalar of float32 at least. It is called 13 times for a step that is
+        taken, 7 times for one that is refused.
       y0: where it begins, floating point, an array or a tree of arrays.
       times: `(times,)`, at least two, at which `y` is returned; may be traced. The solution goes from each to the next, be it
         later or earlier.
@@ -98,7 +97,7 @@ def in_adaptive_steps(name: str, problem: Problem, rtol: Any, atol: Any, max_ste
     """The last point `(y, state)`, `y` at all times but the first, in the dtypes that were given, and steps to each time."""
     constant = lambda tolerance: jax.lax.stop_gradient(jnp.asarray(tolerance, problem.times.dtype))
     tolerances = constant(rtol), constant(atol)
-    attempt = _attempt_of(problem.slope, problem.given)
+    error_of, follow = _error_of(problem, tolerances), _follow(problem)
     times, intervals = problem.times, len(problem.times) - 1
 
     def advance(place: _Place, _: None) -> tuple[_Place, tuple[Any, jax.Array]]:
@@ -107,11 +106,10 @@ def in_adaptive_steps(name: str, problem: Problem, rtol: Any, atol: Any, max_ste
         span, left = jax.lax.stop_gradient(jnp.abs(end - start)), 1 - place.share
         arrives = place.length >= left * span
         share = jnp.where(arrives, left, place.length / divisor(span))
-        h = share * (end - start)
-        t = start + place.share * (end - start)
-        point, error = attempt(running, place.point, t, h, fresh(problem.consts), tolerances)
-        error = jax.lax.stop_gradient(error)
-        taken = running & (error <= 1)
+        t, h = start + place.share * (end - start), share * (end - start)
+        error = error_of(running, place.point, t, h)
+        taken = running & (error <= 1)  # which NaN is not
+        point = follow(taken, place.point, t, jnp.where(taken, h, 0))
         length = _length(share * span, error)
         length = jnp.where(taken & arrives, jnp.maximum(length, place.length), length)  # a short one that arrives says little
         arrived = taken & arrives
@@ -123,9 +121,10 @@ def in_adaptive_steps(name: str, problem: Problem, rtol: Any, atol: Any, max_ste
         )
         return new, (problem.narrow(point[0]), new.interval)
 
-    begin = _Place((problem.y, problem.state), jnp.int32(0), jnp.zeros((), times.dtype), _first_length(problem, tolerances))
+    begin = _Place(problem.point, jnp.int32(0), jnp.zeros((), times.dtype), _first_length(problem, tolerances))
     leaves, structure = jax.tree.flatten(begin)
-    last, (path, behind) = jax.lax.scan(advance, structure.unflatten(same_axes(*leaves)), length=max_steps)
+    begin = structure.unflatten(same_axes(*leaves, times)[:-1])  # inside `shard_map`, whether a step is taken varies, and so do all
+    last, (path, behind) = jax.lax.scan(advance, begin, length=max_steps)
     each = jnp.arange(intervals + 1)
     steps = (jnp.expand_dims(behind, 0) < jnp.expand_dims(each, 1)).sum(1, dtype=jnp.int32) + (each > 0)
     _check.report(name, f"times must be reached in {max_steps} steps", times, lambda times: steps > max_steps)
@@ -134,40 +133,42 @@ def in_adaptive_steps(name: str, problem: Problem, rtol: Any, atol: Any, max_ste
     return (y, last.point[1]), later, steps
 
 
-def _attempt_of(slope: Callable[..., tuple[Any, Any]], given: Shapes) -> Callable[..., tuple[Any, jax.Array]]:
-    """Makes `(running, point, t, h, consts, tolerances) -> (point, error)`, which stays where it is if the error is above 1.
+def _error_of(problem: Problem, tolerances: tuple[jax.Array, jax.Array]) -> Callable[..., jax.Array]:
+    """Makes `(running, point, t, h) -> error`, relative to what is tolerated, without derivatives."""
 
-    A step that was refused may have gone anywhere, and infinity times the 0 of its gradient is NaN. So derivatives are those of a
-    step whose length is 0 where it was refused. The backward pass keeps the error, and computes nothing but that step again.
+    def tried(point: Any, t: jax.Array, h: jax.Array) -> jax.Array:
+        new, error = step(DORMAND_PRINCE, problem.slope, point, t, h)
+        return _norm(problem, tolerances, error, point[0], new[0])
+
+    def error_of(running: jax.Array, *at: Any) -> jax.Array:
+        at = jax.lax.stop_gradient(at)
+        return jax.lax.stop_gradient(jax.lax.cond(running, tried, lambda *at: at[2], *at) if _may_skip(problem) else tried(*at))
+
+    return error_of
+
+
+def _follow(problem: Problem) -> Callable[..., Any]:
+    """Makes `(taken, point, t, h) -> point`, for an `h` that is 0 where the step is not taken.
+
+    A step that is refused may go anywhere, and infinity times the 0 of its gradient is NaN. So errors are found apart, and what has
+    derivatives is a step that goes nowhere in its place.
     """
 
-    def follow(going: jax.Array, point: Any, t: jax.Array, h: jax.Array, consts: tuple[Any, ...]) -> tuple[Any, Any]:
-        go = lambda: step(DORMAND_PRINCE, lambda *at: slope(*at, consts), point, t, h)
-        return jax.lax.cond(going, go, lambda: (point, point[0]))  # the error of none is not looked at
+    def follow(taken: jax.Array, point: Any, t: jax.Array, h: jax.Array) -> Any:
+        go = lambda: step(METHODS["dormand_prince"], problem.slope, point, t, h)[0]
+        if _may_skip(problem):
+            return jax.lax.cond(taken, go, lambda: point)
+        return jax.tree.map(lambda old, new: jnp.where(taken, new, old), point, go())
 
-    @jax.custom_jvp
-    def attempt(running: jax.Array, point: Any, t: jax.Array, h: jax.Array, consts: tuple[Any, ...], tolerances: Any) -> Any:
-        new, difference = follow(running, point, t, h, consts)
-        error = _norm(given, tolerances, difference, point[0], new[0])
-        taken = running & (error <= 1)  # which NaN is not
-        return jax.tree.map(lambda old, new: jnp.where(taken, new, old), point, new), error
-
-    @attempt.defjvp
-    def attempt_jvp(primals: tuple, tangents: tuple) -> tuple:
-        running, *_ = primals
-        point, error = attempt(*primals)
-        error = checkpoint_name(error, "error")
-        taken = running & (error <= 1)
-
-        def taken_alone(point: Any, t: jax.Array, h: jax.Array, consts: tuple[Any, ...]) -> Any:
-            return follow(taken, point, t, jnp.where(taken, h, 0), consts)[0]
-
-        return (point, error), (jax.jvp(taken_alone, primals[1:5], tangents[1:5])[1], jnp.zeros_like(error))
-
-    return jax.checkpoint(attempt, prevent_cse=False, policy=jax.checkpoint_policies.save_only_these_names("error"))
+    return jax.checkpoint(follow, prevent_cse=False)
 
 
-def _norm(given: Shapes, tolerances: tuple[jax.Array, jax.Array], tree: Any, *at: Any) -> jax.Array:
+def _may_skip(problem: Problem) -> bool:
+    """Whether a step may be left out: not inside `shard_map`, where other devices may wait for what the field sends."""
+    return not any(jax.typeof(y).manual_axis_type.varying for y in jax.tree.leaves(problem.point[0]))
+
+
+def _norm(problem: Problem, tolerances: tuple[jax.Array, jax.Array], tree: Any, *at: Any) -> jax.Array:
     """The root mean square of a tree, relative to what is tolerated at all of the further trees."""
     rtol, atol = tolerances
 
@@ -176,7 +177,7 @@ def _norm(given: Shapes, tolerances: tuple[jax.Array, jax.Array], tree: Any, *at
         largest = functools.reduce(jnp.maximum, map(jnp.abs, at))
         return jnp.square(jnp.abs(a) / (atol + resolved * largest)).sum()
 
-    squares = jax.tree.leaves(jax.tree.map(one, given.tree, tree, *at))
+    squares = jax.tree.leaves(jax.tree.map(one, problem.given, tree, *at))
     return jnp.sqrt(sum(squares) / sum(a.size for a in jax.tree.leaves(tree)))
 
 
@@ -188,10 +189,10 @@ def _length(length: jax.Array, error: jax.Array) -> jax.Array:
 
 def _first_length(problem: Problem, tolerances: tuple[jax.Array, jax.Array]) -> jax.Array:
     """A length for which one of Euler's steps, and its second difference, would be small."""
-    still = jax.lax.stop_gradient(problem._replace(slope=None, given=None))
-    y, (start, end) = still.y, still.times[:2]
-    slope = lambda y, t: problem.slope(y, t, still.state, fresh(still.consts))[0]
-    norm = functools.partial(_norm, problem.given, tolerances)
+    y, state = jax.lax.stop_gradient(problem.point)
+    start, end = jax.lax.stop_gradient(problem.times[:2])
+    slope = lambda y, t: jax.lax.stop_gradient(problem.slope(y, t, state)[0])
+    norm = functools.partial(_norm, problem, tolerances)
     first = slope(y, start)
     at, speed = norm(y, y), norm(first, y)
     short = jnp.where((at < 1e-5) | (speed < 1e-5), 1e-6, 0.01 * at / divisor(speed)).astype(start.dtype)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jdl.functional import _check
-from jdl.functional._runge_kutta import METHODS, Problem, fresh, problem, step
+from jdl.functional._runge_kutta import METHODS, Problem, problem, step
 
 Method = Literal["euler", "midpoint", "heun", "rk4", "dormand_prince"]
 
@@ -62,11 +62,7 @@ def check_steps(name: str, method: str, steps: int) -> None:
 
 def in_steps(problem: Problem, method: str, steps: int) -> tuple[tuple[Any, Any], Any]:
     """The last point `(y, state)`, and `y` at all times but the first, in the dtypes that were given."""
-    tableau = METHODS[method]
-
-    def advance(point: Any, t: jax.Array, h: jax.Array, consts: tuple[Any, ...]) -> Any:
-        return step(tableau, lambda *at: problem.slope(*at, consts), point, t, h)[0]
-
+    advance = lambda point, t, h: step(METHODS[method], problem.slope, point, t, h)[0]
     again = jax.checkpoint(advance, prevent_cse=False)  # the loop itself keeps apart what it computes again
 
     def interval(point: Any, ends: tuple[jax.Array, jax.Array]) -> tuple[Any, Any]:
@@ -74,12 +70,12 @@ def in_steps(problem: Problem, method: str, steps: int) -> tuple[tuple[Any, Any]
         h = (end - start) / steps
 
         def one(point: Any, i: jax.Array) -> tuple[Any, None]:
-            return again(point, start + i * h, h, fresh(problem.consts)), None
+            return again(point, start + i * h, h), None
 
         point, _ = jax.lax.scan(one, point, jnp.arange(steps, dtype=h.dtype))
         return point, problem.narrow(point[0])
 
-    (y, state), later = jax.lax.scan(interval, (problem.y, problem.state), (problem.times[:-1], problem.times[1:]))
+    (y, state), later = jax.lax.scan(interval, problem.point, (problem.times[:-1], problem.times[1:]))
     return (problem.narrow(y), state), later
 
 

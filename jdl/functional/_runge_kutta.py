@@ -1,11 +1,10 @@
 """Explicit Runge-Kutta methods, and the problem that they solve: a field, where it begins, and at which times it is looked at."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 
 from jdl.functional import _check
@@ -57,20 +56,16 @@ class Problem(NamedTuple):
     """An initial value problem, ready for steps.
 
     Attributes:
-      slope: `(y, t, state, consts) -> (slope, state)`; it closes over no array.
-      y: where it begins, in float32 at least.
-      state: what the field hands from call to call.
+      slope: `(y, t, state) -> (slope, state)`, for `y` in float32 at least.
+      point: where it begins, `(y, state)`; the state is what the field hands from call to call.
       times: as floats of the precision of `y` at least.
-      consts: what the field closed over.
       given: shapes and dtypes of `y0`.
     """
 
     slope: Callable[..., tuple[Any, Any]]
-    y: Any
-    state: Any
+    point: tuple[Any, Any]
     times: jax.Array
-    consts: tuple[Any, ...]
-    given: Shapes
+    given: Any
 
     def narrow(self, y: Any) -> Any:
         """A `y` in the dtypes that were given."""
@@ -80,45 +75,23 @@ class Problem(NamedTuple):
 def problem(name: str, field: Callable[..., Any], y0: Any, times: Any, state: Any = ()) -> Problem:
     """The problem of a field `(y, t, state) -> (slope, state)`."""
     y0 = jax.tree.map(lambda y: _check.floating(name, y, "y0"), y0)
-    times, given = jnp.asarray(times, time_dtype(name, times, y0)), Shapes.of(y0)
-    y = jax.tree.map(widen, y0)
+    times, given, y = jnp.asarray(times, time_dtype(name, times, y0)), Shapes.of(y0).tree, jax.tree.map(widen, y0)
 
-    def wide(y: Any, t: jax.Array, state: Any) -> tuple[Any, Any]:
-        slope, state = field(_narrow(y, given), t, state)
-        if jax.tree.structure(slope) != given.structure or jax.tree.map(jnp.shape, slope) != jax.tree.map(jnp.shape, y):
-            wants = _check.describe(_narrow(y, given))
-            raise ValueError(f"{name}: the field must give {wants}, as y is, got {_check.describe(slope)}")
-        return _spread((jax.tree.map(lambda slope, y: jnp.asarray(slope, y.dtype), slope, y), state), y)
+    def slope(y: Any, t: jax.Array, state: Any) -> tuple[Any, Any]:
+        found, state = field(_narrow(y, given), t, state)
+        if jax.tree.structure(found) != jax.tree.structure(y) or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, y):
+            raise ValueError(f"{name}: the field must give {_check.describe(given)}, as y is, got {_check.describe(found)}")
+        return jax.tree.map(lambda found, y: jnp.asarray(found, y.dtype), found, y), state
 
-    begin = y, times[0], state
-    program, found = jax.make_jaxpr(wide, return_shape=True)(*begin)
-    spread = _spread(begin, program.consts)
-    if any(a is not b for a, b in zip(jax.tree.leaves(spread), jax.tree.leaves(begin))):  # inside `shard_map`
-        begin = spread
-        program, found = jax.make_jaxpr(wide, return_shape=True)(*begin)
-    jaxpr, outputs = program.jaxpr, jax.tree.structure(found)
-
-    def slope(y: Any, t: jax.Array, state: Any, consts: tuple[Any, ...]) -> tuple[Any, Any]:
-        run = jax.extend.core.jaxpr_as_fun(jax.extend.core.ClosedJaxpr(jaxpr, fresh(consts)))
-        return jax.tree.unflatten(outputs, run(*jax.tree.leaves((y, t, state))))
-
-    y, _, state = begin
-    return Problem(slope, y, state, _spread(times, begin), tuple(program.consts), given)
+    found, kept = jax.eval_shape(slope, y, times[0], state)
+    among = jax.tree.leaves((times, y, found))
+    y = jax.tree.map(lambda y: same_axes(y, *among)[0], y)  # inside `shard_map`, a loop keeps over which axes its carry varies
+    state = jax.tree.map(lambda old, new: same_axes(old, new)[0], state, kept)
+    return Problem(slope, (y, state), times, given)
 
 
-def _spread(tree: Any, like: Any) -> Any:
-    """Inside `shard_map`, a tree that varies over the mesh axes of both; elsewhere as it is."""
-    leaves, structure = jax.tree.flatten(tree)
-    return structure.unflatten(same_axes(*leaves, *jax.tree.leaves(like))[: len(leaves)])
-
-
-def fresh(consts: Sequence[Any]) -> tuple[Any, ...]:
-    """The same, with keys that nothing has used: a field is one field, which draws the same at all times."""
-    return tuple(jax.random.clone(const) if _check.is_key(const) else const for const in consts)
-
-
-def _narrow(y: Any, given: Shapes) -> Any:
-    return jax.tree.map(lambda y, given: y.astype(given.dtype), y, given.tree)
+def _narrow(y: Any, given: Any) -> Any:
+    return jax.tree.map(lambda y, given: y.astype(given.dtype), y, given)
 
 
 def time_dtype(name: str, times: Any, y: Any) -> Any:

@@ -135,8 +135,11 @@ def _flow(name: str, field: Layer | Callable, times: Any, all_times: bool, solve
         train: bool = False,
         **named: Any,
     ) -> tuple[Any, dict]:
+        data = None if key is None else (jax.random.key_data(key), jax.random.key_impl(key))
+
         def slope(y: Any, t: jax.Array, state: dict) -> tuple[Any, dict]:
-            return field.apply(params, state, y, t, *others, key=key, train=train, **named)
+            again = None if data is None else jax.random.wrap_key_data(data[0], impl=data[1])  # one field: it draws the same
+            return field.apply(params, state, y, t, *others, key=again, train=train, **named)
 
         (last, state), later = solve(problem(name, slope, y, whole if times is None else times, state))
         return from_start(y, later) if all_times else last, state

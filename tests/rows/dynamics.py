@@ -6,14 +6,14 @@ from jdl import layers as L
 from rows._row import INTEGERS, Row, array
 
 
-@L.compose(inner=L.dense(3), drop=L.dropout(0.3), out=L.dense(3))
+@L.compose(norm=L.batch_norm(), inner=L.dense(3), drop=L.dropout(0.3), out=L.dense(3))
 def field(net, y, t):
-    return net.out(net.drop(jnp.sin(net.inner(y) + t.astype(y.dtype))))
+    return net.out(net.drop(jnp.sin(net.inner(net.norm(y)) + t.astype(y.dtype))))
 
 
-@L.compose(inner=L.dense(3), norm=L.batch_norm())
+@L.compose(inner=L.dense(3))
 def smooth(net, y, t):
-    return jnp.sin(net.inner(net.norm(y)) - t.astype(y.dtype))
+    return jnp.sin(net.inner(y) - t.astype(y.dtype))
 
 
 def row(name, make, *, draws=False):
