@@ -102,6 +102,12 @@ def test_negative_epsilon(name):
     (lambda: L.generalized_mean_pool(epsilon=0), "generalized_mean_pool: epsilon must be above 0, got 0"),
     (lambda: L.local_response_norm(k=-1), "local_response_norm: k must be above 0, got -1"),
     (lambda: L.local_response_norm(alpha=-1), "local_response_norm: alpha must be at least 0, got -1"),
+    (lambda: L.neural_ode(jnp.add, times=(0.0,)), r"neural_ode: times must be two or more real numbers, .* got \(0.0"),
+    (lambda: L.neural_ode(jnp.add, steps=0), "neural_ode: steps must be a positive integer, got 0"),
+    (lambda: L.neural_ode(jnp.add, method="dopri5"), "neural_ode: method must be euler, .* or dormand_prince, got"),  # type: ignore[arg-type]
+    (lambda: L.adaptive_neural_ode(jnp.add, rtol=-1), "adaptive_neural_ode: rtol must be at least 0, got -1"),
+    (lambda: L.adaptive_neural_ode(jnp.add, atol=0), "adaptive_neural_ode: atol must be above 0, got 0"),
+    (lambda: L.adaptive_neural_ode(jnp.add, max_steps=0), "adaptive_neural_ode: max_steps must be a positive integer"),
 ])  # fmt: skip
 def test_constructors_refuse(make, message):
     with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ from jax.nn import one_hot as one_hot
 from jdl.functional._activations import *
 from jdl.functional._adain import adain as adain
 from jdl.functional._adaptive_log_softmax import adaptive_log_softmax as adaptive_log_softmax
+from jdl.functional._adaptive_odeint import adaptive_odeint as adaptive_odeint
 from jdl.functional._adaptive_pool import adaptive_avg_pool as adaptive_avg_pool
 from jdl.functional._adaptive_pool import adaptive_max_pool as adaptive_max_pool
 from jdl.functional._adaptive_pool import spatial_pyramid_pool as spatial_pyramid_pool
@@ -97,6 +98,7 @@ from jdl.functional._mlstm import mlstm as mlstm
 from jdl.functional._modulate import modulate as modulate
 from jdl.functional._neighbors import aggregate_neighbors as aggregate_neighbors
 from jdl.functional._neighbors import gcn as gcn
+from jdl.functional._odeint import odeint as odeint
 from jdl.functional._orthogonal import orthogonal as orthogonal
 from jdl.functional._pad import center_crop as center_crop
 from jdl.functional._pad import crop as crop

@@ -112,6 +112,8 @@ from jdl.layers._modulation import adaptive_layer_norm as adaptive_layer_norm
 from jdl.layers._modulation import film as film
 from jdl.layers._monte_carlo import always as always
 from jdl.layers._monte_carlo import monte_carlo as monte_carlo
+from jdl.layers._neural_ode import adaptive_neural_ode as adaptive_neural_ode
+from jdl.layers._neural_ode import neural_ode as neural_ode
 from jdl.layers._on_graphs import on_edges as on_edges
 from jdl.layers._on_graphs import on_globals as on_globals
 from jdl.layers._on_graphs import on_nodes as on_nodes
