@@ -30,9 +30,9 @@ def adaptive_odeint(
 
     Derivatives are those of the steps that were taken, whose lengths are constants as shares of the way between times: to `y0`, to
     times and to all that `field` closes over. Neither a step that was refused nor one after the end has a part in them. Under
-    `vmap` every member has steps of its own, and all compute `max_steps`; elsewhere what is left is skipped. The backward pass
-    computes every step again; it keeps `max_steps` times `y`, and as much for outputs. Computed in float32 at least; `field` sees
-    `y` in the dtypes of `y0`, and no relative tolerance is less than these resolve.
+    `vmap` every member has steps of its own, as has every device in `shard_map`, and all compute `max_steps`; elsewhere what is
+    left is skipped. The backward pass computes every step again; it keeps `max_steps` times `y`, and as much for outputs. Computed
+    in float32 at least; `field` sees `y` in the dtypes of `y0`, and no relative tolerance is less than these resolve.
 
     Args:
       field: `(y, t) -> dy/dt`, a tree like `y`; `t` is a scalar of float32 at least. It is called 13 times for a step that is
