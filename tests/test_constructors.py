@@ -92,6 +92,8 @@ def test_negative_epsilon(name):
     (lambda: L.blur_pool(window=(3, 3)), r"blur_pool: window must be a positive integer, got \(3, 3\)"),  # type: ignore[arg-type]
     (lambda: L.conv((4, 4), 3), r"conv: features must be a positive integer, got \(4, 4\)"),  # type: ignore[arg-type]
     (lambda: L.mlp((8, 0)), r"mlp: widths must be a positive integer, got \(8, 0\)"),
+    (lambda: L.capsules(0, 4), "capsules: count must be a positive integer, got 0"),
+    (lambda: L.capsules(3, 4, routings=0), "capsules: routings must be a positive integer, got 0"),
     (lambda: L.attention(2, backend="flash"), "attention: backend must be auto, xla, chunked or cudnn, got 'flash'"),  # type: ignore[arg-type]
     (lambda: L.attention(2, backend=print, return_weights=True), "attention: a backend over many devices gives no weights"),
     (lambda: L.attention(2, soft_cap=-1), "attention: soft_cap must be above 0, got -1"),

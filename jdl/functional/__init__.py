@@ -30,6 +30,8 @@ from jdl.functional._batch_norm import moments as moments
 from jdl.functional._bias import add_bias as add_bias
 from jdl.functional._bilinear_map import bilinear as bilinear
 from jdl.functional._blur_pool import blur_pool as blur_pool
+from jdl.functional._capsules import dynamic_routing as dynamic_routing
+from jdl.functional._capsules import squash as squash
 from jdl.functional._conv import conv as conv
 from jdl.functional._conv_local import conv_local as conv_local
 from jdl.functional._conv_transpose import conv_transpose as conv_transpose

@@ -48,6 +48,7 @@ from jdl.layers._batch_norm import conditional_batch_norm as conditional_batch_n
 from jdl.layers._bias import bias as bias
 from jdl.layers._bilinear import bilinear as bilinear
 from jdl.layers._blur_pool import blur_pool as blur_pool
+from jdl.layers._capsules import capsules as capsules
 from jdl.layers._conv import conv as conv
 from jdl.layers._conv_local import conv_local as conv_local
 from jdl.layers._conv_transpose import conv_transpose as conv_transpose

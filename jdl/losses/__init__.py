@@ -77,6 +77,7 @@ from jdl.losses._log_error import mean_squared_log_error as mean_squared_log_err
 from jdl.losses._log_error import root_mean_squared_log_error as root_mean_squared_log_error
 from jdl.losses._lovasz import lovasz_hinge as lovasz_hinge
 from jdl.losses._lovasz import lovasz_softmax as lovasz_softmax
+from jdl.losses._margins import capsule_margin as capsule_margin
 from jdl.losses._margins import hinge as hinge
 from jdl.losses._margins import multi_margin as multi_margin
 from jdl.losses._margins import multiclass_hinge as multiclass_hinge

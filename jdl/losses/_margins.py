@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jdl.functional import _check
 from jdl.functional._numbers import widen
 from jdl.functional._reduce import Reduction, reduce
-from jdl.losses._labels import at_labels, integer_labels
+from jdl.losses._labels import at_labels, class_labels, integer_labels
 
 
 def hinge(
@@ -185,6 +185,57 @@ def multi_margin(
     others, short = _short("multi_margin", scores, labels, margin, axis)
     values = jnp.where(others, jax.nn.relu(short), 0) ** p
     return reduce("multi_margin", values.mean(-1), where, weights, reduction)
+
+
+def capsule_margin(
+    lengths: jax.Array,
+    labels: jax.Array,
+    *,
+    present: float | jax.Array = 0.9,
+    absent: float | jax.Array = 0.1,
+    absent_weight: float | jax.Array = 0.5,
+    where: jax.Array | None = None,
+    weights: jax.Array | None = None,
+    axis: int = -1,
+    reduction: Reduction = "mean",
+) -> jax.Array:
+    """Wants long capsules for what is there, and short ones for the rest.
+
+    A class costs `max(0, m+ - length)^2` if it is there, and else `w max(0, length - m-)^2`; a sample costs the sum over classes.
+
+    Args:
+      lengths: of capsules, in [0, 1], with classes along `axis`.
+      labels: integers in 0..classes-1, of the shape of `lengths` without `axis`, or, where several classes may be there, floats of
+        the shape of `lengths`, 1 for those that are. Integers out of range are an error where the host sees them, and give NaN
+        under jit.
+      present: m+, the length that a class which is there should have at least; may be traced.
+      absent: m-, the length that another should have at most; may be traced.
+      absent_weight: w, of classes that are not there, at least 0; may be traced. Less than 1 keeps lengths from shrinking at first.
+      where, weights, reduction: as in every loss, see `jdl.losses`.
+      axis: the axis of classes.
+
+    Returns:
+      A scalar, or for `"none"` one number for each sample; of float32 at least.
+
+    Raises:
+      TypeError: if labels are neither integers of the shape of samples nor floats of that of lengths.
+      ValueError: if an option is out of range, or a label is.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jdl import losses
+      >>> losses.capsule_margin(jnp.array([[0.4, 0.3, 0.0]]), jnp.array([0])).round(3).item()  # 0.5^2 + 0.2^2 / 2
+      0.27000001072883606
+
+    Source: Sabour, Frosst and Hinton, "Dynamic Routing Between Capsules", https://arxiv.org/abs/1710.09829, equation 4.
+    """
+    _check.within("capsule_margin", 0, 1, present=present, absent=absent)
+    _check.within("capsule_margin", 0, float("inf"), absent_weight=absent_weight)
+    lengths = widen(jnp.moveaxis(_check.floating("capsule_margin", lengths, "lengths"), axis, -1))
+    labels = class_labels("capsule_margin", labels, lengths, axis)
+    there = jnp.square(jax.nn.relu(present - lengths))
+    away = absent_weight * jnp.square(jax.nn.relu(lengths - absent))
+    return reduce("capsule_margin", away.sum(-1) + at_labels(there - away, labels), where, weights, reduction)
 
 
 def _signed(name: str, scores: jax.Array, labels: jax.Array) -> jax.Array:

@@ -75,6 +75,12 @@ def multi_margin(scores, labels, margin, p):
     return np.array([term.sum() for term in terms]) / scores.shape[-1]
 
 
+def capsule_margin(lengths, labels):
+    there = np.eye(lengths.shape[-1])[labels] if labels.ndim < lengths.ndim else labels
+    terms = there * np.maximum(0, 0.9 - lengths) ** 2 + 0.5 * (1 - there) * np.maximum(0, lengths - 0.1) ** 2
+    return terms.sum(-1)
+
+
 def projected(z):
     """On the probabilities, as the best of all supports that are the largest entries."""
     ordered = np.sort(z)[::-1]
@@ -256,6 +262,15 @@ ROWS = (
         functools.partial(multi_margin, margin=0.5, p=2),
         extremes=(LARGE, (np.zeros((3, 3)), np.arange(3))),
         wrong=(OUT_OF_RANGE, NOT_INTEGERS),
+    ),
+    Row(
+        "capsule_margin",
+        losses.capsule_margin,
+        normal(4),
+        integers(4),
+        capsule_margin,
+        extremes=(LARGE,),
+        wrong=(OUT_OF_RANGE, ((np.zeros((2, 3)), np.zeros(2)), r"labels must be integers of shape \[2\] or probabilities")),
     ),
     Row(
         "sparsemax",

@@ -48,6 +48,13 @@ def _quantizer(name: str, make: Callable[[], Layer]) -> Row:
 
 ROWS = (
     Row(
+        "capsules",
+        lambda: L.capsules(3, 4),
+        (array(4, 5, 2),),
+        wrong=((array(4, 5), r"capsules: x must be \(batch, parts, features\)"), (INTEGERS[0], f"x must be a {INTEGERS[1]}")),
+        misfits=((array(4, 6, 2), r"capsules: kernel takes \[5, 2\] of each sample, x is float32\[4, 6, 2\]"),),
+    ),
+    Row(
         "dense_over_axes",
         lambda: L.dense((2, 3), axis=(-1, 1)),
         (array(4, 3, 2, 2),),
