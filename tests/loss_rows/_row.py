@@ -61,5 +61,5 @@ def integers(below: int, *shape: int) -> Draw:
 
 
 def distribution(*shape: int) -> Draw:
-    """Draws probabilities that sum to 1 along the last axis."""
-    return lambda rng, samples: rng.dirichlet(np.ones(shape[-1]), size=(samples, *shape[:-1]))
+    """Draws probabilities that sum to 1 along the last axis, none near 0, where logarithms are too steep for finite differences."""
+    return lambda rng, samples: 0.2 / shape[-1] + 0.8 * rng.dirichlet(np.ones(shape[-1]), size=(samples, *shape[:-1]))
