@@ -172,7 +172,7 @@ def chain(*layers: Layer | Callable, **named: Layer | Callable) -> Layer:
       >>> sorted(params)
       ['0', 'head']
     """
-    sublayers = _numbered(layers, named)
+    sublayers = numbered(layers, named)
 
     @compose(**sublayers)
     def forward(net, x):
@@ -213,7 +213,7 @@ def parallel(merge: Callable[[list], Any], *layers: Layer | Callable, **named: L
       >>> L.parallel(jnp.concatenate, jnp.sin, jnp.cos).apply({}, {}, jnp.zeros(1))[0].tolist()
       [0.0, 1.0]
     """
-    sublayers = _numbered(layers, named)
+    sublayers = numbered(layers, named)
 
     @compose(**sublayers)
     def forward(net, x):
@@ -276,8 +276,11 @@ def keys_of(key: jax.Array, times: int) -> jax.Array:
     return jax.vmap(lambda i: derive(key, "repeat", i))(jnp.arange(times))
 
 
-def _numbered(layers: Sequence[Layer | Callable], named: dict[str, Layer | Callable]) -> dict[str, Layer | Callable]:
-    numbered = {str(i): layer for i, layer in enumerate(layers)}
-    if twice := sorted(numbered.keys() & named.keys()):
-        raise ValueError(f"two layers are named {twice[0]!r}: one by position, one by keyword")
-    return numbered | named
+def numbered(
+    layers: Sequence[Layer | Callable], named: dict[str, Layer | Callable], what: str = "two layers"
+) -> dict[str, Layer | Callable]:
+    """Layers by name, the first ones "0", "1", ...; raises ValueError, of `what`, if two have one name."""
+    by_place = {str(i): layer for i, layer in enumerate(layers)}
+    if twice := sorted(by_place.keys() & named.keys()):
+        raise ValueError(f"{what} are named {twice[0]!r}: one by position, one by keyword")
+    return by_place | named

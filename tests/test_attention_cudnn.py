@@ -63,12 +63,13 @@ def test_what_is_asked_of_the_kernel_is_what_attention_computes(rng, calls, case
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_its_numbers_are_those_of_attention(rng, case):
+def test_its_numbers_are_those_of_attention(rng, calls, case):
     """In single precision, which the kernel doesn't take but its arguments allow."""
     arrays, options = headed(rng), {"mask": None, "causal": False, "window": None, "scale": WIDTH**-0.5} | CASES[case]
     both = jax.jit(lambda f: (f(*arrays), jax.vjp(f, *arrays)[1](jnp.sin(arrays[0]))), static_argnums=0)
-    fused = functools.partial(_attention_cudnn.fused, **options, implementation="xla")
-    assert_close(both(fused), both(functools.partial(functional.attention, **options)))
+    assert_close(
+        both(functools.partial(_attention_cudnn.fused, **options)), both(functools.partial(functional.attention, **options))
+    )
 
 
 def all_or_nothing(function):

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,8 @@ from jdl.functional._attention_cudnn import fusable, fused
 from jdl.functional._dropout import dropout
 from jdl.functional._numbers import divisor, widen
 
-BACKENDS = "auto", "xla", "chunked", "cudnn"
-Backend = Literal["auto", "xla", "chunked", "cudnn"] | Callable[..., Any]
+_Named = Literal["auto", "xla", "chunked", "cudnn"]
+Backend = _Named | Callable[..., Any]
 
 
 def attention(
@@ -122,7 +122,7 @@ def check_options(rate: Any, soft_cap: Any, backend: Any, return_weights: bool) 
     if soft_cap is not None:
         _check.above_zero("attention", soft_cap=soft_cap)
     if not callable(backend):
-        _check.choice("attention", "backend", backend, BACKENDS)
+        _check.choice("attention", "backend", backend, get_args(_Named))
     elif return_weights:
         raise ValueError("attention: a backend over many devices gives no weights; leave out return_weights, or backend")
 

@@ -35,14 +35,7 @@ def fusable(
 
 
 def fused(
-    query: jax.Array,
-    keys: jax.Array,
-    values: jax.Array,
-    mask: Any,
-    causal: bool,
-    window: int | None,
-    scale: Any,
-    implementation: Any = "cudnn",
+    query: jax.Array, keys: jax.Array, values: jax.Array, mask: Any, causal: bool, window: int | None, scale: Any
 ) -> jax.Array:
     """Attention without logits in memory, for what is `fusable`; no forward mode, no second derivatives."""
     lengths, some = {}, None
@@ -56,8 +49,8 @@ def fused(
     one = _one((query, keys, values, lengths))
     query, keys, values, lengths = jax.tree.map(lambda a: a * one.astype(a.dtype), (query, keys, values, lengths))
     span = None if window is None else (window - 1, 0)
-    options = {"is_causal": causal, "local_window_size": span, "implementation": implementation}
-    y = one.astype(query.dtype) * jax.nn.dot_product_attention(query, keys, values, scale=float(scale), **lengths, **options)
+    options = {"scale": float(scale), "is_causal": causal, "local_window_size": span, "implementation": "cudnn"}
+    y = one.astype(query.dtype) * jax.nn.dot_product_attention(query, keys, values, **lengths, **options)
     return y if some is None else jnp.where(some, y, 0)
 
 

@@ -78,7 +78,7 @@ def linear_attention(
     extended = jnp.concatenate([values.astype(seen.dtype), ones], -1)
     if mask is not None:
         seen = jnp.where(jnp.expand_dims(mask, (2, 3)), seen, 0)
-        scales = jnp.where(jnp.expand_dims(mask, (2, 3)), scales, _lowest(scales))
+        scales = jnp.where(jnp.expand_dims(mask, (2, 3)), scales, lowest(scales.dtype))
     batch, heads, wide, value_width = len(query), query.shape[2], queries.shape[-1], values.shape[-1]
     cache = _empty(batch, heads, wide, value_width, seen.dtype) if cache is None else cache
     if cache["sums"].shape != (batch, heads, wide, value_width + 1):
@@ -223,15 +223,10 @@ def _scaled(features: Features) -> tuple[jax.Array, jax.Array]:
     return features if isinstance(features, tuple) else (features, jnp.zeros((*features.shape[:-1], 1), features.dtype))
 
 
-def _lowest(x: jax.Array) -> jax.Array:
-    """The logarithm of nothing, in the dtype of `x`."""
-    return jnp.asarray(lowest(x.dtype), x.dtype)
-
-
 def _whole(
     queries: jax.Array, keys: jax.Array, values: jax.Array, scales: jax.Array, sums: jax.Array, scale: jax.Array
 ) -> tuple[jax.Array, ...]:
-    largest = jnp.maximum(scale, jax.lax.stop_gradient(scales[..., 0]).max(1, initial=_lowest(scales)))
+    largest = jnp.maximum(scale, jax.lax.stop_gradient(scales[..., 0]).max(1, initial=lowest(scales.dtype)))
     keys = keys * jnp.exp(scales - jnp.expand_dims(largest, (1, 3)))
     sums = sums * jnp.exp(jnp.expand_dims(scale - largest, (2, 3))) + jnp.einsum("bshf,bshv->bhfv", keys, values)
     return jnp.einsum("bthf,bhfv->bthv", queries, sums), sums, largest
@@ -247,7 +242,7 @@ def _causal(
     cut = lambda x: x.reshape(batch, chunks, chunk, *x.shape[2:])
     pad = lambda x, value: jnp.pad(x, [(0, 0), (0, chunks * chunk - time), (0, 0), (0, 0)], constant_values=value)
     queries, keys, values = (cut(pad(x, 0)) for x in (queries, keys, values))
-    scales = pad(scales, _lowest(scales))
+    scales = pad(scales, lowest(scales.dtype))
     largest = jnp.concatenate([jnp.expand_dims(scale, (1, 3)).astype(scales.dtype), jax.lax.stop_gradient(scales)], 1)
     largest = jax.lax.cummax(largest, 1)
     ends, scales, largest = largest[:, ::chunk], cut(scales), cut(largest[:, 1:])
@@ -258,7 +253,7 @@ def _causal(
     by_head = lambda x: jnp.moveaxis(x[..., 0], 3, 2)
     relative = jnp.expand_dims(by_head(scales), 3) - jnp.expand_dims(by_head(largest), 4)
     seen = jnp.expand_dims(jnp.tri(chunk, dtype=bool), (0, 1, 2))
-    products = jnp.einsum("bnthf,bnshf->bnhts", queries, keys) * jnp.exp(jnp.where(seen, relative, _lowest(scales)))
+    products = jnp.einsum("bnthf,bnshf->bnhts", queries, keys) * jnp.exp(jnp.where(seen, relative, lowest(scales.dtype)))
     before = jnp.einsum("bnthf,bnhfv->bnthv", queries, sums[:, :-1]) * jnp.exp(jnp.expand_dims(ends[:, :-1], 2) - largest)
     y = jnp.einsum("bnhts,bnshv->bnthv", products, values) + before
     return y.reshape(batch, chunks * chunk, *y.shape[3:])[:, :time], sums[:, -1], ends[:, -1, :, 0]

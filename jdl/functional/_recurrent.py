@@ -1,7 +1,7 @@
 """The loop over time of every recurrent network: what is peculiar to one of them is its `Recurrence`."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -101,7 +101,7 @@ def recurrent(
     """
     name = recurrence.name
     x = _check.floating(name, x)
-    _check.choice(name, "backend", backend, ("xla", "cudnn"))
+    _check.choice(name, "backend", backend, get_args(Backend))
     carry = _begin(name, recurrence.start(params, x), carry)
     there, wrong = _there(name, x, lengths, mask)
     if there is not None:

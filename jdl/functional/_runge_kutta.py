@@ -46,9 +46,8 @@ METHODS = {
     "midpoint": Tableau((0.0, 1 / 2), ((), (1 / 2,)), (0.0, 1.0)),
     "heun": Tableau((0.0, 1.0), ((), (1.0,)), (1 / 2, 1 / 2)),
     "rk4": Tableau((0.0, 1 / 2, 1 / 2, 1.0), ((), (1 / 2,), (0.0, 1 / 2), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
-    "dormand_prince": Tableau(
-        DORMAND_PRINCE.nodes[:-1], DORMAND_PRINCE.stages[:-1], _FIFTH[:-1]
-    ),  # the last serves the error alone
+    # without the last stage, which serves the error alone
+    "dormand_prince": Tableau(DORMAND_PRINCE.nodes[:-1], DORMAND_PRINCE.stages[:-1], _FIFTH[:-1]),
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from jdl.functional import _check
 from jdl.functional._numbers import widen
-from jdl.layer import Layer, compose, stateless
+from jdl.layer import Layer, compose, numbered, stateless
 
 
 def flow(*steps: Layer, **named: Layer) -> Layer:
@@ -49,12 +49,9 @@ def flow(*steps: Layer, **named: Layer) -> Layer:
 
     Source: Dinh et al., "Density estimation using Real NVP", https://arxiv.org/abs/1605.08803.
     """
-    layers = {str(i): step for i, step in enumerate(steps)}
-    if not steps and not named:
+    layers = numbered(steps, dict(named), "flow: two steps")
+    if not layers:
         raise ValueError("flow: there must be a step, got none")
-    if twice := sorted(layers.keys() & named.keys()):
-        raise ValueError(f"flow: two steps are named {twice[0]!r}: one by position, one by keyword")
-    layers |= named
 
     @compose(**layers)
     def forward(net, x, *, inverse=False):

@@ -1,7 +1,7 @@
 """The layer of every recurrent cell."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,7 @@ def recurrent(
     name = cell.recurrence.name
     zones = zoneout if isinstance(zoneout, tuple) else (zoneout,)
     _check.within(name, 0, 1, rate=rate, **{f"zoneout[{i}]" if len(zones) > 1 else "zoneout": z for i, z in enumerate(zones)})
-    _check.choice(name, "backend", backend, ("xla", "cudnn"))
+    _check.choice(name, "backend", backend, get_args(Backend))
     if remat is not None:
         _check.positive(name, remat=remat)
     if cell.recurrence.step is None and (any(map(draws, (rate, *zones))) or remat is not None):
