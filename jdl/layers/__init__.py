@@ -89,6 +89,7 @@ from jdl.layers._grid_sample import affine_grid as affine_grid
 from jdl.layers._grid_sample import grid_sample as grid_sample
 from jdl.layers._group_norm import group_norm as group_norm
 from jdl.layers._group_norm import instance_norm as instance_norm
+from jdl.layers._hypernetwork import hypernetwork as hypernetwork
 from jdl.layers._int8 import int8 as int8
 from jdl.layers._int8 import quantize as quantize
 from jdl.layers._invertible_linear import invertible_linear as invertible_linear

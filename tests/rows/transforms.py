@@ -26,6 +26,12 @@ def _triangle(shape: tuple[int, ...]) -> np.ndarray:
     return np.tril(np.ones(shape[-2:]))
 
 
+def _repeated(net, x):
+    for i in range(2):
+        x = jnp.sin(net.layer(x, net.embed(jnp.asarray(i))))
+    return x
+
+
 ROWS = (
     _dense("weight_norm", lambda: L.weight_norm(L.dense(3))),
     Row("weight_norm_of_a_chain", lambda: L.weight_norm(_chain()), IMAGES),
@@ -51,4 +57,16 @@ ROWS = (
         often=True,
     ),
     _dense("ensemble", lambda: L.chain(L.ensemble(L.chain(L.dense(3), L.dropout(0.3)), 2), lambda y: y.mean(0)), draws=True),
+    Row(
+        "hypernetwork",
+        lambda: L.hypernetwork(L.chain(L.dense(3), L.dropout(0.3)), L.chain(L.dense(2), jnp.tanh)),
+        (array(4, 6), array(4, 3)),
+        wrong=(((array(4, 6), INTEGERS[0]), f"dense: x must be a {INTEGERS[1]}"),),
+        misfits=(((array(4, 5), array(4, 3)), r"dense: kernel takes 6 features, x is float32\[4, 5\]|.*float32\[1, 5\]"),),
+        draws=True,
+    ),
+    Row(
+        "hypernetwork_of_repeated_layers",
+        lambda: L.chain(L.dense(6), L.compose(embed=L.embedding(2, 3), layer=L.hypernetwork(L.dense(6)))(_repeated)),
+    ),
 )
