@@ -1,13 +1,18 @@
 """Strict mode for every test: eight devices, no rank promotion, no key used twice; warnings are errors (pyproject.toml)."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = " ".join([
-    os.environ.get("XLA_FLAGS", ""),
-    "--xla_force_host_platform_device_count=8",
-    "--xla_cpu_parallel_codegen_split_count=1",  # parts cost more than they gain where tests themselves run in parallel
-])  # fmt: skip
+FLAGS = {
+    "xla_force_host_platform_device_count": 8,
+    "xla_cpu_parallel_codegen_split_count": 1,  # parts cost more than they gain where tests themselves run in parallel
+}
+if version("jaxlib").startswith("0.10."):
+    # programs of several devices that come from the cache otherwise mix up what they send, and hang or stop
+    FLAGS["xla_cpu_enable_concurrency_optimized_scheduler"] = "false"
+    FLAGS["xla_cpu_use_fusion_emitters"] = "false"  # to compile takes twice as long with them, and later versions have no others
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())])
 
 import jax
 import numpy as np

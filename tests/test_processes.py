@@ -34,7 +34,8 @@ def job(tmp, runs, *, happens=None, limit=200, heartbeat=HEARTBEAT):
     with contextlib.closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    flags = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=2"  # the last one counts
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     processes, victim = [], happens or (None, {})
     for index in range(2):
         arguments = {"place": [address, 2, index], "runs": runs, "heartbeat": heartbeat, "cache": str(CACHE)}
