@@ -4,15 +4,18 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-FLAGS = {
-    "xla_force_host_platform_device_count": 8,
-    "xla_cpu_parallel_codegen_split_count": 1,  # parts cost more than they gain where tests themselves run in parallel
-}
+os.environ["XLA_FLAGS"] = " ".join([
+    os.environ.get("XLA_FLAGS", ""),
+    "--xla_force_host_platform_device_count=8",
+    "--xla_cpu_parallel_codegen_split_count=1",  # parts cost more than they gain where tests themselves run in parallel
+])  # fmt: skip
 if version("jaxlib").startswith("0.10."):
-    # programs of several devices that come from the cache otherwise mix up what they send, and hang or stop
-    FLAGS["xla_cpu_enable_concurrency_optimized_scheduler"] = "false"
-    FLAGS["xla_cpu_use_fusion_emitters"] = "false"  # to compile takes twice as long with them, and later versions have no others
-os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())])
+    os.environ["XLA_FLAGS"] = " ".join([
+        os.environ["XLA_FLAGS"],
+        # programs of several devices that come from the cache otherwise mix up what they send, and hang or stop
+        "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+        "--xla_cpu_use_fusion_emitters=false",  # with them, to compile takes twice as long; later versions have nothing else
+    ])  # fmt: skip
 
 import jax
 import numpy as np
