@@ -9,13 +9,8 @@ os.environ["XLA_FLAGS"] = " ".join([
     "--xla_force_host_platform_device_count=8",
     "--xla_cpu_parallel_codegen_split_count=1",  # parts cost more than they gain where tests themselves run in parallel
 ])  # fmt: skip
-if version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] = " ".join([
-        os.environ["XLA_FLAGS"],
-        # programs of several devices that come from the cache otherwise mix up what they send, and hang or stop
-        "--xla_cpu_enable_concurrency_optimized_scheduler=false",
-        "--xla_cpu_use_fusion_emitters=false",  # with them, to compile takes twice as long; later versions have nothing else
-    ])  # fmt: skip
+if version("jaxlib").startswith("0.10."):  # where loaded programs of several devices mix up what they send, see docs/devices.md
+    os.environ["XLA_FLAGS"] += " --xla_cpu_enable_concurrency_optimized_scheduler=false"
 
 import jax
 import numpy as np

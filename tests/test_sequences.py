@@ -113,11 +113,11 @@ def test_linear_cross_entropy_under_transforms(key, transform):
 
 
 def test_linear_cross_entropy_never_holds_all_logits():
-    x, kernel, labels = jnp.zeros((512, 4)), jnp.zeros((4, 1000)), jnp.zeros(512, int)
+    x, kernel, labels = jnp.zeros((1024, 4)), jnp.zeros((4, 1000)), jnp.zeros(1024, int)
     temporary = lambda loss: (
         jax.jit(jax.value_and_grad(loss, (0, 1))).lower(x, kernel).compile().memory_analysis().temp_size_in_bytes
     )
-    logits = 4 * 512 * 1000
+    logits = 4 * 1024 * 1000
     assert temporary(lambda x, kernel: losses.cross_entropy(x @ kernel, labels)) > logits
     for reduction in ("mean", "none"):
         loss = lambda x, kernel: losses.linear_cross_entropy(x, kernel, labels, chunk=32, reduction=reduction).sum()  # noqa: B023
